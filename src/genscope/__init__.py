@@ -1,0 +1,34 @@
+"""genscope measures, pictures, predicts and tests generalization in deep networks.
+
+The names below load on first use, so that ``import genscope`` costs nothing.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "GenscopeError": "genscope.errors",
+    "Result": "genscope.core.results",
+    "analyze": "genscope.sources.matrices",
+    "compare": "genscope.sources.comparison",
+    "describe": "genscope.sources.description",
+    "explain": "genscope.sources.explanation",
+    "ingredient": "genscope.core.catalogue",
+    "load": "genscope.sources.store",
+    "measure": "genscope.core.catalogue",
+    "open_checkpoint": "genscope.checkpoints.open",
+    "rank": "genscope.evaluation.rank",
+}
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'genscope' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

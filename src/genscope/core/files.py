@@ -1,0 +1,32 @@
+"""Writing that leaves either the old file or the new one, never half."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from genscope.errors import StoreError
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write ``data`` to a temporary sibling, flush it to disk, and rename it over ``path``.
+
+    Raises:
+        StoreError: the folder is missing, read-only or full; the old file is untouched.
+    """
+    raw = data.encode("utf-8") if isinstance(data, str) else data
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(raw)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise StoreError(f"{path.name}: could not be written ({error.strerror or error}); nothing was changed.") from None
