@@ -112,7 +112,7 @@ def checked_shape(shape: Iterable[Any], limits: Limits, where: str) -> tuple[int
     for size in sizes:
         if type(size) is not int or size < 0:
             raise CorruptInput(
-                f"{where}: the shape holds {display_name(repr(size), 40)}, which is not a non-negative integer; the file is damaged, get a fresh copy."
+                f"{where}: the shape holds {display_name(repr(size), 40)}, not a non-negative integer; the file is damaged, get a fresh copy."
             )
         count *= size
     limits.check("elements", count, f"{where}: number of elements")
