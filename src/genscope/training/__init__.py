@@ -1,0 +1,1 @@
+"""Floor 3: the small training loop, and the models and data sets that the papers need."""
