@@ -159,3 +159,15 @@ def _accumulate(gram: np.ndarray, matrix: np.ndarray, scale: float) -> None:
             add_gram(gram, np.multiply(matrix[start : start + step], scale, dtype=np.float64, order="C"))
         else:
             add_gram_of_columns(gram, np.multiply(matrix[:, start : start + step], scale, dtype=np.float64, order="C"))
+
+
+def predicted_bytes(rows: int, cols: int, n_matrices: int = 1) -> int:
+    """Predicted peak memory of :func:`singular_values` in bytes, the float32 stack included."""
+    short = min(rows, cols)
+    return int(4 * rows * cols * n_matrices + 8 * short * short + _CHUNK_BYTES + 8 * 110 * short + 24 * n_matrices * short)
+
+
+def predicted_seconds(rows: int, cols: int, n_matrices: int = 1) -> float:
+    """Predicted seconds of :func:`singular_values` on one core of a present-day CPU."""
+    short, long = min(rows, cols), max(rows, cols)
+    return n_matrices * (2e-5 + short * short * long / 4.5e10 + (4 / 3) * short**3 / 2.5e10 + 1.2e-8 * short**2)
