@@ -1,0 +1,1 @@
+"""Results and figures become one self-contained HTML file that opens with no network."""

@@ -1,0 +1,89 @@
+"""How to read the pages: short entries, each with the paper it comes from."""
+
+_MM = "Martin & Mahoney 2021, Implicit Self-Regularization in Deep Neural Networks"
+_MPM = "Martin, Peng & Mahoney 2021, Predicting trends in the quality of state-of-the-art neural networks"
+_CSN = "Clauset, Shalizi & Newman 2009, Power-law distributions in empirical data"
+_FGM = "Jiang et al. 2020, Fantastic Generalization Measures and Where to Find Them"
+
+_SPECTRAL = [
+    (
+        "α (alpha)",
+        "Exponent of the tail of a weight matrix's eigenvalue density, ρ(λ) ~ λ^−α. Training correlates the weights, and correlation makes the tail heavier, "
+        "so α falls. Between 2 and 6 is the range seen in well-trained layers; above 6 the layer is close to its random start or hardly trained; below 2 the tail is so heavy "
+        "that a few directions dominate. It is evidence about training, not a proof of accuracy.",
+        _MM,
+    ),
+    (
+        "Interval",
+        "The 95% interval says how well the data pin α down. A wide interval means the layer is too small or its tail too short to tell; then the verdict says so.",
+        _CSN,
+    ),
+    (
+        "xmin, tail, KS distance",
+        "The fit uses only the eigenvalues above xmin. xmin is the one that brings the fit closest to the data, measured by the Kolmogorov–Smirnov distance.",
+        _CSN,
+    ),
+    (
+        "p-value, doubtful",
+        "A small p-value, a better-fitting alternative or a very short tail make a fit doubtful. Doubtful fits are drawn hollow and left out of the averages.",
+        _CSN,
+    ),
+    (
+        "MP edge",
+        "Where the spectrum of a purely random matrix of the same shape and bulk scale would end. Eigenvalues beyond it carry what was learned.",
+        "Marchenko & Pastur 1967; Baik, Ben Arous & Péché 2005",
+    ),
+    (
+        "Randomized twin",
+        "The same entries in shuffled places: same values, no correlations. Where the matrix differs from its twin, it has structure; when the twin itself has outliers, "
+        "single large weights are to blame (a correlation trap).",
+        _MM,
+    ),
+    ("α-hat", "α · log₁₀ λ_max. It weighs shape by size, and orders models of one family by test accuracy better than either alone.", _MPM),
+    ("Stable rank", "‖W‖²_F / ‖W‖²₂: the number of directions that carry the norm, from 1 to the smaller side of the matrix.", _MM),
+]
+
+_RANKING = [
+    (
+        "Kendall τ",
+        "Share of model pairs that a measure orders as the test error does, minus the share it orders the other way. +1 or −1 is a perfect order, 0 is chance. The bar is its 95% interval: "
+        "when it crosses zero, these models do not show that the measure predicts anything.",
+        _FGM,
+    ),
+    ("p-value", "How often shuffled scores reach an equally strong correlation. Many measures are tested at once; expect one in twenty below 0.05 by luck.", "Permutation test"),
+    ("LOO RMSE", "Error of a straight line from measure to score when each model is predicted from the others; compare it with the depth and size baselines.", _MPM),
+    ("Correlation is not cause", "A measure may follow depth, width or training time rather than generalization. Look at groups, not only at the whole.", _FGM),
+]
+
+GLOSSARY: dict[str, list[tuple[str, str, str]]] = {
+    "analyze": _SPECTRAL,
+    "compare": [
+        (
+            "Change",
+            "Value in the last model minus value in the first. Small changes of α within both intervals mean nothing; compare the change with the intervals.",
+            _MPM,
+        ),
+        ("‖ΔW‖ relative", "Frobenius norm of the difference over that of the first model: how far the layer moved.", "Nagarajan & Kolter 2019"),
+        ("Subspace overlap", "How much the leading singular directions of the two layers agree, from 0 (orthogonal) to 1 (the same).", "Björck & Golub 1973"),
+        *_SPECTRAL[:2],
+        _RANKING[0],
+    ],
+    "rank": _RANKING,
+    "assess": [
+        (
+            "Margin",
+            "How far the right class is ahead of the best other one. Large margins, relative to the size of the weights, go with a small gap.",
+            "Bartlett, Foster & Telgarsky 2017, Spectrally-normalized margin bounds for neural networks",
+        ),
+        (
+            "Sharpness",
+            "How much the training loss can rise when the weights move a little. It depends on how weights are scaled, so prefer the magnitude-aware forms.",
+            "Keskar et al. 2017; Dinh et al. 2017, Sharp Minima Can Generalize",
+        ),
+        ("PAC-Bayes", "Bounds from the largest noise the weights bear and their distance to the start.", "Dziugaite & Roy 2017; Neyshabur et al. 2018"),
+        ("What the numbers are for", "Most are only meaningful between models trained on the same data; rank them with test errors before believing any.", _FGM),
+    ],
+    "describe": [
+        ("Reading only the header", "Names, shapes, types and sizes come from the file's header; no weight was read for this page.", "genscope"),
+    ],
+}
