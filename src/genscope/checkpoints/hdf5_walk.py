@@ -164,15 +164,13 @@ def _check_size(dataset: h5d.DatasetID, path: str, shape: list[int], item: int, 
     if logical > allowed:
         ratio = state.limits["inflate_ratio"]
         raise LimitExceeded(
-            f"{{file}}: dataset {path[:120]!r} promises {logical} bytes from {stored} stored ones (more than {ratio} times); the shape is damaged or hostile."
+            f"{{file}}: dataset {path[:120]!r} promises {logical} bytes from {stored} stored ones (more than {ratio} times); do not trust it."
         )
     plist = dataset.get_create_plist()
     if plist.get_layout() == h5d.CHUNKED:
         chunk = math.prod(int(size) for size in plist.get_chunk()) * item
         if chunk > state.limits["chunk_bytes"] and plist.get_nfilters():
-            raise LimitExceeded(
-                f"{{file}}: dataset {path[:120]!r} is stored in chunks of {chunk} bytes and the limit is {state.limits['chunk_bytes']}."
-            )
+            raise LimitExceeded(f"{{file}}: dataset {path[:120]!r} has chunks of {chunk} bytes and the limit is {state.limits['chunk_bytes']}.")
         unknown = [plist.get_filter(i)[0] for i in range(plist.get_nfilters()) if plist.get_filter(i)[0] not in BUILT_IN_FILTERS]
         if unknown:
             return {"skip": f"compressed with HDF5 filter {unknown[0]}, a plug-in that is never loaded"}

@@ -106,9 +106,7 @@ class IsolatedReader:
             if name == "SIGXCPU":
                 return LimitExceeded(f"{self.label}: reading took more than {CPU_SECONDS} s of CPU time; the file is damaged or hostile.")
             return CorruptInput(f"reader crashed ({name}) on {self.label}; the file is damaged or hostile.")
-        return CorruptInput(
-            f"reader ended without an answer on {self.label} (exit code {code}); the file or the installation of its library is damaged."
-        )
+        return CorruptInput(f"reader ended without an answer on {self.label} (exit code {code}); the file or its library is damaged.")
 
     def _error(self, header: Mapping[str, Any]) -> GenscopeError:
         kind = getattr(errors, str(header["error"]), CorruptInput)

@@ -53,9 +53,7 @@ class ListedCheckpoint:
         if needed > self.limits.memory_bytes:
             budget = f"{self.limits.memory_bytes / 1e9:.3g} GB"
             shown = display_name(name)
-            raise LimitExceeded(
-                f"{self.label}: tensor {shown!r} needs {needed / 1e9:.3g} GB of memory and the budget is {budget}; raise --max-memory."
-            )
+            raise LimitExceeded(f"{self.label}: tensor {shown!r} needs {needed / 1e9:.3g} GB and the memory budget is {budget}; raise --max-memory.")
         return spec
 
     def close(self) -> None:
