@@ -12,20 +12,14 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], study: Study) -> dict[str, An
     """Curves for plots.
 
     Returns:
-        ``scatter``: ``models``, ``target``, ``group`` (labels or ``None``) and ``measures`` {name: values}; missing numbers are ``None``.
+        ``scatter``: by measure ``x``, ``y`` (target), ``labels`` (models) and, with groups, ``groups``; models without a number are left out.
         ``per_axis``: ``axes`` and ``measures`` {name: {axis: ψ}}.
-        ``ordering``: measures from the largest to the smallest |τ|, with ``kendall``, ``low``, ``high``, ``baseline`` and the overall, within-group and
-        partial values side by side.
+        ``ordering``: measures from the largest to the smallest |τ|, with ``kendall``, ``low``, ``high``, ``baseline``, and the within-group,
+        partial and granulated values beside it.
     """
     ranked = sorted((row for row in rows if row["kendall"] is not None), key=lambda row: -abs(row["kendall"]))
     return {
-        "scatter": {
-            "models": list(study.models),
-            "target_name": study.target_name,
-            "target": _plain(study.target),
-            "group": list(study.groups) if study.groups is not None else None,
-            "measures": {name: _plain(values) for name, values in study.values.items()},
-        },
+        "scatter": {row["measure"]: _points(study, row["measure"]) for row in ranked},
         "per_axis": {"axes": list(study.axes), "measures": {row["measure"]: dict(row["granulated_kendall_per_axis"]) for row in rows}},
         "ordering": [
             {
@@ -43,5 +37,10 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], study: Study) -> dict[str, An
     }
 
 
-def _plain(values: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+def _points(study: Study, measure: str) -> dict[str, list[Any]]:
+    x = study.values[measure]
+    kept = np.flatnonzero(np.isfinite(x) & np.isfinite(study.target))
+    points: dict[str, list[Any]] = {"x": x[kept].tolist(), "y": study.target[kept].tolist(), "labels": [study.models[k] for k in kept]}
+    if study.groups is not None:
+        points["groups"] = [study.groups[k] for k in kept]
+    return points

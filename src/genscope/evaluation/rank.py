@@ -24,6 +24,8 @@ from genscope.evaluation.table import ModelTable, read_table
 from genscope.evaluation.verdicts import judge, summarize
 from genscope.numerics.rank_null import holm
 
+_PARTS = (associations, granulated_kendall, conditional_mutual_informations, sign_errors, partial_correlations, group_correlations)
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -61,8 +63,7 @@ def rank_measures(study: Study, options: RankOptions = RankOptions()) -> Ranking
     found: dict[str, dict[str, Any]] = {}
     groups: list[dict[str, Any]] = []
     for batch in study.batches():
-        parts = [associations(batch, options)]
-        parts += [part(batch, options) for part in (granulated_kendall, conditional_mutual_informations, sign_errors, partial_correlations, group_correlations)]
+        parts = [part(batch, options) for part in _PARTS]
         for name, column in zip(batch.names, batch.columns, strict=True):
             row: dict[str, Any] = {"measure": name, "baseline": name in study.baselines}
             for part in parts:
@@ -71,19 +72,25 @@ def rank_measures(study: Study, options: RankOptions = RankOptions()) -> Ranking
         groups += per_group_table(batch)
     rows = [found[name] for name in study.values]
     tested = [row for row in rows if not row["baseline"] and row["p_value"] is not None]
-    adjusted = holm(np.array([row["p_value"] for row in tested]))
+    _adjust(rows, tested)
     for row in rows:
-        row["p_adjusted"] = None
-    for row, p in zip(tested, adjusted, strict=True):
-        row["p_adjusted"] = float(p)
-    for row in rows:
-        judge(row, study, len(tested))
+        judge(row, study, len(tested), options.level)
         del row["constant"]
     ordered = [_in_order(row) for row in rows]
     return Ranking(tuple(ordered), tuple(groups), summarize(ordered, study), draw_curves(ordered, study))
 
 
-_FIRST = ("measure", "baseline", "n", "n_missing", "status", "reason", "kendall", "kendall_low", "kendall_high", "p_value", "p_adjusted", "p_value_method")
+def _adjust(rows: Sequence[dict[str, Any]], tested: Sequence[dict[str, Any]]) -> None:
+    """Holm's adjustment over the measures that are not baselines, for the overall and the within-group p-values."""
+    for p_name, adjusted_name in (("p_value", "p_adjusted"), ("within_p_value", "within_p_adjusted")):
+        family = [row for row in tested if row[p_name] is not None]
+        for row in rows:
+            row[adjusted_name] = None
+        for row, p in zip(family, holm(np.array([row[p_name] for row in family])), strict=True):
+            row[adjusted_name] = float(p)
+
+
+_FIRST = ("measure", "baseline", "n", "n_missing", "status", "reason", "kendall", "kendall_low", "kendall_high", "p_value", "p_adjusted")
 
 
 def _in_order(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,8 +116,9 @@ def rank(
 ) -> Result:
     r"""Tell which measures predict the error of models.
 
-    For every measure x and target y: Kendall's τ-b, Spearman, Pearson, the line y on x with its population RMSE and its leave-one-out error; granulated
-    Kendall ψ, conditional mutual information and robust sign error along hyper-parameters; partial correlations; τ within and across groups.
+    For every measure x and target y: Kendall's τ-b, Spearman, Pearson, the line y on x with its population RMSE and its leave-one-out error;
+    granulated Kendall ψ, conditional mutual information and robust sign error along hyper-parameters; partial correlations; τ within and
+    across groups.
 
     Meaning: τ = +1 orders the models exactly as the target does, −1 exactly reversed. The target is taken as it stands: against an error, a good
     "larger is worse" measure has τ near +1; against an accuracy near −1. ``sign_error_*`` always speak of error.
@@ -129,13 +137,14 @@ def rank(
         n_test_examples: test examples behind each error, for the weights of the sign error.
 
     Returns:
-        :class:`Result` with ``verb="rank"``: a row per measure, ``tail["groups"]`` a row per measure and group, ``curves`` scatter, per_axis, ordering.
+        :class:`Result` with ``verb="rank"``: a row per measure, ``tail["groups"]`` a row per measure and group, ``curves`` for plots.
         rmse, loo_rmse and intercept are in units of the target; slope in target per measure; correlations and cmi are pure numbers.
 
     Raises:
         GenscopeError: the table cannot be ranked (too few models, no target, no measure …); one sentence.
 
-    Invariances: all but slope, intercept and their kin are unchanged when a measure is scaled or shifted by positive numbers; rank statistics under any increasing map.
+    Invariances: all but slope and intercept are unchanged when a measure is shifted or scaled by a positive number; rank statistics under any
+    increasing map.
     Cost: O(measures · n² · resamples) multiplications as matrix products: 36 measures of 311 models in a few seconds.
     Source: Kendall 1945; Jiang et al. 2020; Dziugaite et al. 2020; Martin, Peng & Mahoney 2021 (published regressions).
 

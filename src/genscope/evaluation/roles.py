@@ -17,11 +17,14 @@ _TARGETS: tuple[tuple[str, ...], ...] = (
     ("accuracy", "acc", "top1_accuracy", "top1_acc", "top1", "acc1"),
     ("test_loss", "val_error", "val_accuracy", "val_acc"),
 )
-_OUTCOME = re.compile(r"(^|_)(err|error|errors|acc|accuracy|acc\d|top\d|top_\d|gap|f1|bleu|perplexity)(_|$)|^(test|val|valid|validation)_", re.IGNORECASE)
+_OUTCOME = re.compile(
+    r"(^|_)(err|error|errors|acc|accuracy|acc\d|top\d|top_\d|gap|f1|bleu|perplexity)(_|$)|^(test|val|valid|validation)_",
+    re.IGNORECASE,
+)
 _NOT_MEASURES = re.compile(r"^(unnamed.*|index|column_\d+|seed|run|epoch|id|.*_id)$", re.IGNORECASE)
 _BASELINE = re.compile(
     r"^(depth|width|n?_?layers|n_layers|num_layers|n?_?params|n_params|num_params|params_m|param_count|parameters|n_parameters|num_parameters|size"
-    r"|model_size|flops|gmacs|macs|madds_m|n_matrices)$",
+    r"|model_size|flops|gmacs|macs|madds_m|n_matrices|n_slices)$",
     re.IGNORECASE,
 )
 _HIGHER_IS_BETTER = re.compile(r"(^|_)(acc|accuracy|acc\d|top\d|top_\d|score|auc|f1|bleu|r2)(_|$)", re.IGNORECASE)
@@ -81,8 +84,8 @@ def guess_target(table: ModelTable, target: str | None) -> tuple[str, list[str]]
     outcomes = [column for column in table.numbers if _OUTCOME.search(column)]
     if len(outcomes) == 1:
         return outcomes[0], [f"target column guessed: {outcomes[0]}"]
-    several = f"several columns that could be the target ({', '.join(outcomes[:8])})" if outcomes else "no column with a usual name for error, accuracy or gap"
-    raise UsageError(f"{table.source} has {several}; name one with --target.")
+    said = f"several columns that could be the target ({', '.join(outcomes[:8])})" if outcomes else "no column that is named error, accuracy or gap"
+    raise UsageError(f"{table.source} has {said}; name one with --target.")
 
 
 def assign_roles(

@@ -24,7 +24,7 @@ def is_saved(source: Any) -> bool:
 def read_saved(sources: Iterable[Any]) -> ModelTable:
     """One row per saved ``analyze`` or ``assess`` result.
 
-    Columns: the numbers of an analysis' summary (``alpha``, ``log_spectral_norm`` … and ``n_matrices``), and the whole-model measures of an assessment.
+    Columns: the numbers of an analysis' summary (``alpha``, ``log_spectral_norm``, …, ``n_matrices``), or the whole-model measures of an assessment.
     A measure that a result lacks is missing for that model.
 
     Raises:

@@ -39,8 +39,9 @@ def read_scores(source: Any, *, column: str | None = None) -> Scores:
         GenscopeError: the file or column cannot be used; one sentence.
     """
     table = read_table(source, what="scores file")
+    notes: list[str] = []
     if column is None and len(table.numbers) == 1:
-        goal, notes = next(iter(table.numbers)), []
+        goal = next(iter(table.numbers))
     else:
         goal, notes = guess_target(table, column)
     values = {model: float(value) for model, value in zip(table.models, table.numbers[goal], strict=True) if np.isfinite(value)}
@@ -70,10 +71,7 @@ def match_scores(models: Iterable[str], scores: Scores) -> tuple[dict[str, float
     used: set[str] = set()
     missing = []
     for model in models:
-        if model in scores.values:
-            candidates = [model]
-        else:
-            candidates = by_short.get(short_name(model), [])
+        candidates = [model] if model in scores.values else by_short.get(short_name(model), [])
         if len(candidates) > 1:
             raise UsageError(f"The model {model!r} fits several rows of the scores ({', '.join(candidates[:4])}); use the same names in both.")
         if candidates:

@@ -200,9 +200,8 @@ def _unique_names(
             return joined, (f"model names repeat; told apart by column {display_name(helper, 40)}",)
     twice = [name for name, count in counts.items() if count > 1]
     more = f" (and {len(twice) - 1} other names)" if len(twice) > 1 else ""
-    raise CorruptInput(
-        f"{source}: the model name {display_name(twice[0], 60)!r} appears {counts[twice[0]]} times in column {name_column!r}{more}; give each row its own name."
-    )
+    first = f"the model name {display_name(twice[0], 60)!r} appears {counts[twice[0]]} times in column {name_column!r}{more}"
+    raise CorruptInput(f"{source}: {first}; give each row its own name.")
 
 
 def _parse(cells: Iterable[Any]) -> tuple[np.ndarray, int, int, int]:

@@ -11,11 +11,11 @@ from genscope.numerics.rank_null import models_needed
 LEVEL = 0.05
 
 
-def judge(row: dict[str, Any], study: Study, n_tests: int) -> None:
+def judge(row: dict[str, Any], study: Study, n_tests: int, level: float = 0.95) -> None:
     """Set ``status``, ``reason``, ``confounding`` and ``verdict`` of one row in place."""
     row["status"], row["reason"] = _status(row, study, n_tests)
-    row["confounding"] = _confounding(row, study)
-    row["verdict"] = _sentence(row, study, n_tests)
+    row["confounding"] = _confounding(row)
+    row["verdict"] = _sentence(row, study, n_tests, f"{100 * level:g}%")
 
 
 def _status(row: Mapping[str, Any], study: Study, n_tests: int) -> tuple[str, str | None]:
@@ -33,15 +33,16 @@ def _status(row: Mapping[str, Any], study: Study, n_tests: int) -> tuple[str, st
     return OK, missing
 
 
-def _confounding(row: Mapping[str, Any], study: Study) -> str | None:
+def _confounding(row: Mapping[str, Any]) -> str | None:
     """A sentence when the overall correlation is not what it seems."""
     overall, within = row.get("kendall"), row.get("within_kendall")
     clear = _clear(row, "kendall")
     sentences = []
+    if not clear and _clear(row, "within_kendall"):
+        return f"hidden by differences between groups: within groups τ is {within:+.2f}"
     if overall is not None and within is not None:
         if overall * within < 0 and _clear(row, "within_kendall"):
-            kind = "Simpson's paradox" if clear else "Reversed within groups"
-            sentences.append(f"{kind}: τ is {overall:+.2f} over all models but {within:+.2f} within groups")
+            sentences.append(f"Simpson's paradox: τ is {overall:+.2f} over all models but {within:+.2f} within groups")
         elif clear and not _clear(row, "within_kendall"):
             sentences.append(f"mostly a difference between groups: τ {overall:+.2f} over all models, {within:+.2f} within groups, which may be 0")
     partial = row.get("partial_kendall")
@@ -60,12 +61,12 @@ def _clear(row: Mapping[str, Any], name: str) -> bool:
     return low is not None and high is not None and (low > 0 or high < 0)
 
 
-def _sentence(row: Mapping[str, Any], study: Study, n_tests: int) -> str:
+def _sentence(row: Mapping[str, Any], study: Study, n_tests: int, sure: str) -> str:
     if row["kendall"] is None:
         return f"Not ranked: {row['reason']}."
     numbers = f"τ {row['kendall']:+.2f}"
     if row["kendall_low"] is not None:
-        numbers += f" (95% {row['kendall_low']:+.2f} to {row['kendall_high']:+.2f})"
+        numbers += f" ({sure} {row['kendall_low']:+.2f} to {row['kendall_high']:+.2f})"
     numbers += f", n={row['n']}" + (f", p {_p(row['p_value'])}" if row["p_value"] is not None else "")
     if row.get("p_adjusted") is not None and n_tests > 1:
         numbers += f", {_p(row['p_adjusted'])} for {n_tests} measures"
@@ -77,7 +78,7 @@ def _sentence(row: Mapping[str, Any], study: Study, n_tests: int) -> str:
             return f"Weak: {numbers}; alone it would pass, among {n_tests} measures it may be chance."
         needed = models_needed(row["kendall"]) if abs(row["kendall"]) > 0.02 else None
         more = f"; a correlation of this size needs about {needed} models" if needed and needed > row["n"] else ""
-        return f"No evidence: {numbers}{more}."
+        return f"No evidence over all models: {numbers}; {row['confounding']}." if row["confounding"] else f"No evidence: {numbers}{more}."
     worse = (row["kendall"] > 0) != study.higher_is_better
     way = "worse" if worse else "better"
     text = f"Larger values go with {way} models ({study.target_name} {'rises' if row['kendall'] > 0 else 'falls'}): {numbers}"
@@ -98,7 +99,7 @@ def summarize(rows: Sequence[Mapping[str, Any]], study: Study) -> dict[str, Any]
     best = max(passed or ranked, key=lambda row: (abs(row["kendall"]), -(row["loo_rmse"] or 0.0)), default=None)
     base = min((row for row in rows if row["baseline"] and row["loo_rmse"] is not None), key=lambda row: row["loo_rmse"], default=None)
     return {
-        "verdict": _verdict(best, base, passed, ranked, study),
+        "verdict": _verdict(best, base, passed, ranked, study) + _within_sentence(ranked),
         "best_measure": best["measure"] if best else None,
         "best_kendall": best["kendall"] if best else None,
         "best_baseline": base["measure"] if base else None,
@@ -107,6 +108,20 @@ def summarize(rows: Sequence[Mapping[str, Any]], study: Study) -> dict[str, Any]
         "n_significant": len(passed),
         "n_confounded": sum(row["confounding"] is not None for row in ranked),
     }
+
+
+def _within_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The closest measure within groups, when groups were named."""
+    found = [row for row in rows if row["within_p_adjusted"] is not None and row["within_p_adjusted"] <= LEVEL]
+    if not found:
+        return " Within groups no measure follows it beyond chance." if any(row["within_p_adjusted"] is not None for row in rows) else ""
+    best = max(found, key=lambda row: abs(row["within_kendall"]))
+    return (
+        f" Within groups the closest is {display_name(best['measure'], 60)}: τ {best['within_kendall']:+.2f}"
+        f" ({best['within_kendall_low']:+.2f} to {best['within_kendall_high']:+.2f}), p {_p(best['within_p_adjusted'])} for {len(rows)} measures."
+        if best["within_kendall_low"] is not None
+        else ""
+    )
 
 
 def _verdict(
@@ -122,7 +137,6 @@ def _verdict(
     text = f"{len(passed)} of {len(ranked)} measures follow {study.target_name} beyond chance. The closest is {name}: {best['verdict']}"
     if base is not None and best["loo_rmse"] is not None:
         relation = "better than" if best["loo_rmse"] < base["loo_rmse"] else "no better than"
-        text += (
-            f" Its error on unseen models ({best['loo_rmse']:.3g}) is {relation} that of {display_name(base['measure'], 40)} alone ({base['loo_rmse']:.3g})."
-        )
+        other = f"{display_name(base['measure'], 40)} alone ({base['loo_rmse']:.3g})"
+        text += f" Its error on unseen models ({best['loo_rmse']:.3g}) is {relation} that of {other}."
     return text

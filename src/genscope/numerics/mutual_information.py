@@ -51,7 +51,9 @@ def oriented_cells(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.
     return number, np.sign(right - left).astype(np.int8), len(cells)
 
 
-def sign_counts(x_signs: np.ndarray, y_signs: np.ndarray, cell: np.ndarray, turn: np.ndarray, n_cells: int, weights: np.ndarray | None = None) -> np.ndarray:
+def sign_counts(
+    x_signs: np.ndarray, y_signs: np.ndarray, cell: np.ndarray, turn: np.ndarray, n_cells: int, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Joint counts of two signs (−1, 0, +1) per cell, shape [cells, 3, 3]; pairs without a direction count half in each direction."""
     flip = np.where(turn == 0, 1, turn)
     code = cell * 9 + (x_signs * flip + 1).astype(np.int64) * 3 + (y_signs * flip + 1).astype(np.int64)

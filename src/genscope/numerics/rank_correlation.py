@@ -89,7 +89,9 @@ def _centred(values: np.ndarray) -> np.ndarray:
     return centred / np.abs(centred).max()
 
 
-def weighted_correlations(weights: np.ndarray, columns: np.ndarray, target: np.ndarray, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def weighted_correlations(
+    weights: np.ndarray, columns: np.ndarray, target: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """τ-b and Spearman's ρ of every column with the target, under every row of weights (bootstrap counts, jackknife, ones).
 
     A weight w stands for w copies of the model; copies are tied with each other in both orders and so drop out of τ-b.
