@@ -25,7 +25,7 @@ _SPECTRAL = [
     ),
     (
         "p-value, doubtful",
-        "A small p-value, a better-fitting alternative or a very short tail make a fit doubtful. Doubtful fits are drawn hollow and left out of the averages.",
+        "A small p-value, a better-fitting alternative or a very short tail make a fit doubtful. Doubtful fits are drawn hollow; do not lean on them.",
         _CSN,
     ),
     (
@@ -50,9 +50,21 @@ _RANKING = [
         "when it crosses zero, these models do not show that the measure predicts anything.",
         _FGM,
     ),
-    ("p-value", "How often shuffled scores reach an equally strong correlation. Many measures are tested at once; expect one in twenty below 0.05 by luck.", "Permutation test"),
-    ("LOO RMSE", "Error of a straight line from measure to score when each model is predicted from the others; compare it with the depth and size baselines.", _MPM),
-    ("Correlation is not cause", "A measure may follow depth, width or training time rather than generalization. Look at groups, not only at the whole.", _FGM),
+    (
+        "p-value",
+        "How often shuffled scores reach an equally strong correlation. Many measures are tested at once; expect one in twenty below 0.05 by luck.",
+        "Permutation test",
+    ),
+    (
+        "LOO RMSE",
+        "Error of a straight line from measure to score when each model is predicted from the others; compare it with the depth and size baselines.",
+        _MPM,
+    ),
+    (
+        "Correlation is not cause",
+        "A measure may follow depth, width or training time rather than generalization. Look at groups, not only at the whole.",
+        _FGM,
+    ),
 ]
 
 GLOSSARY: dict[str, list[tuple[str, str, str]]] = {
@@ -64,7 +76,11 @@ GLOSSARY: dict[str, list[tuple[str, str, str]]] = {
             _MPM,
         ),
         ("‖ΔW‖ relative", "Frobenius norm of the difference over that of the first model: how far the layer moved.", "Nagarajan & Kolter 2019"),
-        ("Subspace overlap", "How much the leading singular directions of the two layers agree, from 0 (orthogonal) to 1 (the same).", "Björck & Golub 1973"),
+        (
+            "Subspace overlap",
+            "How much the leading singular directions of the two layers agree, from 0 (orthogonal) to 1 (the same).",
+            "Björck & Golub 1973",
+        ),
         *_SPECTRAL[:2],
         _RANKING[0],
     ],
@@ -80,8 +96,16 @@ GLOSSARY: dict[str, list[tuple[str, str, str]]] = {
             "How much the training loss can rise when the weights move a little. It depends on how weights are scaled, so prefer the magnitude-aware forms.",
             "Keskar et al. 2017; Dinh et al. 2017, Sharp Minima Can Generalize",
         ),
-        ("PAC-Bayes", "Bounds from the largest noise the weights bear and their distance to the start.", "Dziugaite & Roy 2017; Neyshabur et al. 2018"),
-        ("What the numbers are for", "Most are only meaningful between models trained on the same data; rank them with test errors before believing any.", _FGM),
+        (
+            "PAC-Bayes",
+            "Bounds from the largest noise the weights bear and their distance to the start.",
+            "Dziugaite & Roy 2017; Neyshabur et al. 2018",
+        ),
+        (
+            "What the numbers are for",
+            "Most are only meaningful between models trained on the same data; rank them with test errors before believing any.",
+            _FGM,
+        ),
     ],
     "describe": [
         ("Reading only the header", "Names, shapes, types and sizes come from the file's header; no weight was read for this page.", "genscope"),

@@ -85,11 +85,24 @@ def _subject(result: Result) -> str:
         named = [source_of(model.get("name") or model.get("source") or "model") if hasattr(model, "get") else source_of(model) for model in models]
         return " · ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
     found = result.head.get("source") or result.head.get("model")
-    return source_of(found) if isinstance(found, str | Path) and str(found) else f"{result.head.get('n_models') or 'a set of'} models" if result.verb == "rank" else "in memory"
+    return (
+        source_of(found)
+        if isinstance(found, str | Path) and str(found)
+        else f"{result.head.get('n_models') or 'a set of'} models"
+        if result.verb == "rank"
+        else "in memory"
+    )
 
 
 def _policy(script: str, style: str) -> str:
-    parts = ("default-src 'none'", f"script-src {_digest(script)}", f"style-src {_digest(style)}", "img-src data:", "base-uri 'none'", "form-action 'none'")
+    parts = (
+        "default-src 'none'",
+        f"script-src {_digest(script)}",
+        f"style-src {_digest(style)}",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
     return "; ".join(parts)
 
 

@@ -28,11 +28,11 @@ def table_of(rows: Sequence[Mapping[str, Any]], visible: Sequence[str], name: st
     """A table by column: ``columns`` (what to show and how), ``data`` (one list per key), ``labels`` (safe names where they differ).
 
     Args:
-        rows: mappings that need not share keys; nested mappings are flattened to ``key.inner`` and ``key[i]``.
+        rows: mappings that need not share keys; nested mappings are flattened to ``key.inner`` and ``key[i]``; ``undefined`` goes its own way.
         visible: keys shown at first; the others appear with "all columns".
         name: the key whose values name the rows.
     """
-    flat = [_flat(row) for row in rows]
+    flat = [_flat({key: value for key, value in row.items() if key != "undefined"}) for row in rows]
     keys = dict.fromkeys(key for row in flat for key in row)
     data = {key: [_cell(row.get(key), key == name) for row in flat] for key in keys}
     data = {key: values for key, values in data.items() if key == name or key in visible or any(value is not None for value in values)}
@@ -44,7 +44,13 @@ def table_of(rows: Sequence[Mapping[str, Any]], visible: Sequence[str], name: st
             labels[str(index)] = shown
     ordered = [key for key in visible if key in data] + [key for key in data if key not in visible]
     columns = [{**_column(key, data[key]), "shown": key in visible} for key in ordered]
-    return {"name": name, "n": len(flat), "columns": columns, "data": data, "labels": labels}
+    undefined = {str(index): _reasons(row.get("undefined")) for index, row in enumerate(rows) if row.get("undefined")}
+    return {"name": name, "n": len(flat), "columns": columns, "data": data, "labels": labels, "undefined": undefined}
+
+
+def _reasons(undefined: Any) -> list[list[str]]:
+    """Which measures have no value in this row, and why: ``[measure, reason]``."""
+    return [[label_of(str(key)), text_of(reason, 200)] for key, reason in undefined.items()] if isinstance(undefined, Mapping) else []
 
 
 def _column(key: str, values: Sequence[Any]) -> dict[str, Any]:
@@ -131,6 +137,8 @@ def _pack(curve: Any, x_key: str, y_key: str, points: int) -> dict[str, Any] | N
     x, y = x[keep], y[keep]
     if x.size < 2:
         return None
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], y[order]
     if x.size > points:
         chosen = np.unique(np.linspace(0, x.size - 1, points).round().astype(int))
         x, y = x[chosen], y[chosen]

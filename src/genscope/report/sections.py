@@ -51,7 +51,9 @@ def skipped(entries: Any, title: str, anchor: str, lead: str) -> Section | None:
     for entry in entries if isinstance(entries, list | tuple) else ():
         holds = isinstance(entry, Mapping)
         reason = text_of(entry.get("reason") or _where(entry) or "no reason given", 300) if holds else "no reason given"
-        name = text_of(entry.get("layer") if entry.get("layer") is not None else entry.get("name", "(no name)"), 120) if holds else text_of(entry, 120)
+        name = (
+            text_of(entry.get("layer") if entry.get("layer") is not None else entry.get("name", "(no name)"), 120) if holds else text_of(entry, 120)
+        )
         counts[reason] += 1
         if len(groups[reason]) < _NAMES_LISTED:
             groups[reason].append(name or "(no name)")

@@ -27,7 +27,17 @@ VISIBLE = (
     "log_frobenius_norm",
     "stable_rank",
 )
-_MULTIPLES = ("stable_rank", "log_spectral_norm", "log_frobenius_norm", "alpha_weighted", "log_alpha_norm", "entropy", "effective_rank", "n_spikes", "ks_distance")
+_MULTIPLES = (
+    "stable_rank",
+    "log_spectral_norm",
+    "log_frobenius_norm",
+    "alpha_weighted",
+    "log_alpha_norm",
+    "entropy",
+    "effective_rank",
+    "n_spikes",
+    "ks_distance",
+)
 _GROUPS = (
     ("heavy", "very heavy tail, α < 2"),
     ("typical", "typical of well-trained, 2 ≤ α ≤ 6"),
@@ -52,7 +62,9 @@ def analyze_sections(result: Result) -> list[Section]:
     summary, rows = result.summary, result.rows
     table = table_of(rows, VISIBLE, "layer")
     _add_interval(table)
-    chart = Section("depth", "depth", "α by depth", _depth_lead(rows), payload={"measure": "alpha", "band": [LOW, HIGH]}) if _has(rows, "alpha") else None
+    chart = (
+        Section("depth", "depth", "α by depth", _depth_lead(rows), payload={"measure": "alpha", "band": [LOW, HIGH]}) if _has(rows, "alpha") else None
+    )
     multiples = [key for key in _MULTIPLES if _has(rows, key)]
     names = "Matrices the spectrum was computed for. Choose a row to see its spectrum."
     return parts.present(
@@ -116,7 +128,14 @@ def _add_interval(table: dict[str, Any]) -> None:
     """A drawn interval beside the number: no data of its own, the script reads low and high."""
     if not {"alpha", "alpha_low", "alpha_high"} <= set(table["data"]):
         return
-    column = {"key": "alpha.interval", "label": "95% interval", "kind": "interval", "group": "", "hint": "95% interval of α; sorts by width.", "shown": True}
+    column = {
+        "key": "alpha.interval",
+        "label": "95% interval",
+        "kind": "interval",
+        "group": "",
+        "hint": "95% interval of α; sorts by width.",
+        "shown": True,
+    }
     place = next(index for index, other in enumerate(table["columns"]) if other["key"] == "alpha")
     table["columns"].insert(place + 1, {**column, "of": "alpha", "band": [LOW, HIGH]})
 
@@ -128,9 +147,11 @@ def _has(rows: Sequence[Mapping[str, Any]], key: str) -> bool:
 def _notes(summary: Mapping[str, Any]) -> dict[str, str]:
     pairs = (("n_fitted", "fitted"), ("n_doubtful", "doubtful"), ("n_failed", "failed"))
     found = [f"{summary[key]:,} {word}" for key, word in pairs if isinstance(summary.get(key), int) and (summary[key] or key == "n_fitted")]
-    return {"n_matrices": ", ".join(found), "alpha": "over believed fits"}
+    return {"n_matrices": ", ".join(found), "alpha": "over the fitted matrices" if "n_fitted" in summary else ""}
 
 
 def _depth_lead(rows: Sequence[Mapping[str, Any]]) -> str:
     doubtful = any(row.get("status") == "doubtful" for row in rows)
-    return "Each point is a matrix, in the order of the checkpoint, with its 95% interval." + (" Hollow points are doubtful fits." if doubtful else "")
+    return "Each point is a matrix, in the order of the checkpoint, with its 95% interval." + (
+        " Hollow points are doubtful fits." if doubtful else ""
+    )

@@ -1,6 +1,7 @@
 """The page of several checkpoints side by side: what moved, and which measure orders the models as their scores do."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from genscope.core.results import Result
@@ -8,7 +9,7 @@ from genscope.report import sections as parts
 from genscope.report.payload import spectra_of, table_of
 from genscope.report.sections import Section
 from genscope.report.sections_measures import forest_section, scatter_section
-from genscope.report.wording import label_of, source_of
+from genscope.report.wording import label_of, number_of, source_of, text_of
 
 _FIRST = ("alpha", "alpha_weighted", "log_spectral_norm", "log_frobenius_norm", "stable_rank")
 
@@ -16,8 +17,13 @@ _FIRST = ("alpha", "alpha_weighted", "log_spectral_norm", "log_frobenius_norm", 
 def compare_sections(result: Result) -> list[Section]:
     """What the page of ``compare`` shows, in reading order."""
     models = model_names(result)
+    result = replace(result, rows=[_plain_row(row) for row in result.rows])
     measures = _measures(result)
-    plain = [key for key in dict.fromkeys(key for row in result.rows for key, value in row.items() if not isinstance(value, Mapping)) if key != "reason"]
+    plain = [
+        key
+        for key in dict.fromkeys(key for row in result.rows for key, value in row.items() if not isinstance(value, Mapping))
+        if key not in {"reason", "reasons", "rows", "cols", "n_matrices", "n_eigenvalues"}
+    ]
     table = table_of(result.rows, (*plain, *(key for measure in measures[:1] for key in _columns(measure, len(models)))), "layer")
     for column in table["columns"]:
         _name_column(column, models)
@@ -27,13 +33,19 @@ def compare_sections(result: Result) -> list[Section]:
     lead = "Each row is a matrix that the models share. Choose a measure to see it in every model."
     return parts.present(
         _numbers(result, models),
-        Section("changes", "changes", "What changed, layer by layer", "Models side by side, in the order of the checkpoint.", payload=payload) if measures else None,
+        _glance(result, models),
+        Section("changes", "changes", "What changed, layer by layer", "Models side by side, in the order of the checkpoint.", payload=payload)
+        if measures
+        else None,
         Section("layer", "layer", "One layer", payload={"spectra": spectra, "models": models}) if result.rows else None,
         parts.table_section(table, "All matrices", lead, ("kind",), "The models have no matrix in common."),
-        forest_section(ranking, "Which measure orders these models as their scores do?") if ranking else None,
-        scatter_section(result.curves.get("scatter"), "score"),
-        parts.skipped(result.tail.get("unmatched"), "Layers without a partner", "unmatched", "Present in some of the models only, or of another shape."),
+        forest_section(ranking, "Which measure orders these models as their scores do?", text_of(result.summary.get("ranking_verdict") or "", 600)),
+        scatter_section(result.curves.get("scatter"), str(result.summary.get("target") or "score")),
+        parts.skipped(
+            result.tail.get("unmatched"), "Layers without a partner", "unmatched", "Present in some of the models only, or of another shape."
+        ),
         parts.skipped(result.tail.get("skipped"), "Tensors left out", "skipped", "Not compared, with the reason."),
+        parts.skipped(result.tail.get("unscored"), "Models without a score", "unscored", ""),
         parts.notes(result.tail.get("notes")),
         parts.glossary("compare"),
         parts.reproducibility(result),
@@ -56,7 +68,34 @@ def model_names(result: Result) -> list[str]:
 
 def _measures(result: Result) -> list[str]:
     found = list(dict.fromkeys(key for row in result.rows for key, value in row.items() if _is_measure(value)))
+    found = [key for key in found if not any(key == f"{base}_{end}" for base in found for end in ("low", "high"))]
     return [key for key in _FIRST if key in found] + [key for key in found if key not in _FIRST]
+
+
+def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """``statuses`` and ``reasons`` of all models as one text each: one word when they agree."""
+    shown = dict(row)
+    for key in ("statuses", "reasons"):
+        if isinstance(row.get(key), list | tuple):
+            texts = [text_of(item) if item is not None else "–" for item in row[key]]
+            shown[key] = None if set(texts) == {"–"} else texts[0] if len(set(texts)) == 1 else " → ".join(texts)
+    return shown
+
+
+def _glance(result: Result, models: list[str]) -> Section | None:
+    """The models' own summaries side by side."""
+    summaries = result.summary.get("models")
+    if not isinstance(summaries, list | tuple) or len(summaries) != len(models) or not all(isinstance(one, Mapping) for one in summaries):
+        return None
+    keys = [key for key in summaries[0] if any(isinstance(one.get(key), int | float) for one in summaries)]
+    lines = [{"label": label_of(key), "values": [number_of(one.get(key)) for one in summaries]} for key in keys]
+    return (
+        Section(
+            "glance", "glance", "The models at a glance", "Means over the fitted matrices of each model.", data={"models": models, "lines": lines}
+        )
+        if lines
+        else None
+    )
 
 
 def _is_measure(value: Any) -> bool:
@@ -81,6 +120,6 @@ def _name_column(column: dict[str, Any], models: list[str]) -> None:
 
 def _numbers(result: Result, models: list[str]) -> Section | None:
     own = {key: value for key, value in result.summary.items() if isinstance(value, int | float) and not isinstance(value, bool)}
-    summary = {"models": len(models), "matrices": len(result.rows), **own}
+    summary = {**own, "models": len(models), "matrices": len(result.rows)}
     order = ["models", "matrices", *[key for key in own if key not in {"n_models", "n_matrices"}][:8]]
-    return parts.key_numbers(summary, order, {"models": "Models", "matrices": "Shared matrices"}, {})
+    return parts.key_numbers(summary, order, {"models": "Models", "matrices": "Shared matrices", "n_unmatched": "Without a partner"}, {})

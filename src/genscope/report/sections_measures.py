@@ -9,7 +9,7 @@ from genscope.report.payload import rounded, table_of
 from genscope.report.sections import Section
 from genscope.report.wording import bytes_of, fact_of, label_of, number_of, text_of
 
-_RANK_VISIBLE = ("measure", "status", "n", "kendall", "kendall_low", "kendall_high", "p_value", "spearman", "r2", "rmse", "loo_rmse")
+_RANK_VISIBLE = ("measure", "status", "n", "kendall", "kendall_low", "kendall_high", "p_value", "p_adjusted", "spearman", "r2", "rmse", "loo_rmse")
 _ASSESS_VISIBLE = ("measure", "layer", "status", "value", "low", "high", "reason", "seed")
 _POINTS, _CURVES = 4000, 60
 
@@ -23,6 +23,8 @@ def rank_sections(result: Result) -> list[Section]:
         forest_section(result.rows, "Which measure orders the models?"),
         scatter_section(result.curves.get("scatter"), str(result.head.get("target") or "test error")),
         parts.table_section(table, "All measures", "", ("status",), "No measure could be ranked: the table holds none."),
+        _words(result.rows),
+        parts.skipped(result.tail.get("unmatched"), "Models without a partner", "unmatched", "In the scores or in the measures only."),
         parts.skipped(result.tail.get("skipped"), "Left out", "skipped", "Not ranked, with the reason."),
         parts.notes(result.tail.get("notes")),
         parts.glossary("rank"),
@@ -43,30 +45,52 @@ def rank_verdict(result: Result) -> str:
     return f"{text_of(best.get('measure'), 80)} orders the models best: Kendall τ {number_of(float(best['kendall']), 2)}, 95% {span}."
 
 
-def forest_section(rows: Any, title: str) -> Section | None:
+def forest_section(rows: Any, title: str, lead: str = "") -> Section | None:
     """Kendall's τ of each measure with its interval, strongest first."""
     kept = [row for row in rows if isinstance(row, Mapping) and isinstance(row.get("kendall"), int | float)] if isinstance(rows, list | tuple) else []
     if not kept:
         return None
-    keys = ("measure", "n", "kendall", "kendall_low", "kendall_high", "spearman", "p_value", "r2", "loo_rmse", "rmse")
+    keys = ("measure", "n", "kendall", "kendall_low", "kendall_high", "spearman", "p_value", "r2", "loo_rmse", "rmse", "baseline")
     items = [{key: text_of(row[key], 100) if isinstance(row[key], str) else row[key] for key in keys if row.get(key) is not None} for row in kept]
     items.sort(key=lambda item: -abs(item["kendall"]))
-    return Section("forest", "ranking", title, "Kendall's τ with its 95% interval; the strongest first.", payload={"items": items[:200]})
+    return Section("forest", "ranking", title, lead or "Kendall's τ with its 95% interval; the strongest first.", payload={"items": items[:200]})
 
 
 def scatter_section(scatter: Any, target: str) -> Section | None:
     """Each measure against the test error, one small chart per measure."""
     charts = []
-    for name, points in scatter.items() if isinstance(scatter, Mapping) else ():
+    for name, points in _by_measure(scatter).items():
         if not isinstance(points, Mapping):
             continue
         x, y = rounded(points.get("x")), rounded(points.get("y"))
         if not x or len(x) != len(y):
             continue
         labels, groups = (_texts(points.get(key), len(x)) for key in ("labels", "groups"))
-        charts.append({"measure": text_of(name, 100), "label": label_of(str(name)), "x": x[:_POINTS], "y": y[:_POINTS], "labels": labels, "groups": groups})
+        charts.append(
+            {"measure": text_of(name, 100), "label": label_of(str(name)), "x": x[:_POINTS], "y": y[:_POINTS], "labels": labels, "groups": groups}
+        )
     lead = "Each point is a model. Choose a chart to enlarge it."
-    return Section("scatter", "scatter", f"Measures against {label_of(target)}", lead, payload={"charts": charts[:_CURVES], "target": label_of(target)}) if charts else None
+    return (
+        Section("scatter", "scatter", f"Measures against {label_of(target)}", lead, payload={"charts": charts[:_CURVES], "target": label_of(target)})
+        if charts
+        else None
+    )
+
+
+def _by_measure(scatter: Any) -> Mapping[str, Any]:
+    """``{measure: {x, y, labels, groups}}`` from that form, or from shared ``target``, ``models``, ``group`` and ``measures``."""
+    if not isinstance(scatter, Mapping) or not isinstance(scatter.get("measures"), Mapping):
+        return scatter if isinstance(scatter, Mapping) else {}
+    shared = {"y": scatter.get("target"), "labels": scatter.get("models"), "groups": scatter.get("group")}
+    return {name: {"x": values, **shared} for name, values in scatter["measures"].items()}
+
+
+def _words(rows: Sequence[Mapping[str, Any]]) -> Section | None:
+    """Each measure's own sentence, strongest first."""
+    told = [row for row in rows if row.get("verdict")]
+    told.sort(key=lambda row: -abs(row["kendall"]) if isinstance(row.get("kendall"), int | float) else 1.0)
+    entries = [(text_of(row.get("measure"), 80), text_of(row["verdict"], 600)) for row in told[:200]]
+    return Section("words", "words", "Measure by measure, in words", data={"entries": entries}) if entries else None
 
 
 def assess_sections(result: Result) -> list[Section]:
@@ -114,7 +138,9 @@ def figures_of(curves: Mapping[str, Any]) -> list[dict[str, Any]]:
         if drawn := _figure(curve):
             found.append({"title": label_of(str(name)), **drawn})
         else:
-            series = [{"name": label_of(str(inner)), **drawn} for inner, item in curve.items() if isinstance(item, Mapping) and (drawn := _figure(item))]
+            series = [
+                {"name": label_of(str(inner)), **drawn} for inner, item in curve.items() if isinstance(item, Mapping) and (drawn := _figure(item))
+            ]
             lines = [item for item in series if item["type"] == "line"]
             if lines:
                 found.append({"title": label_of(str(name)), "type": "lines", "series": lines[:8]})
@@ -123,7 +149,11 @@ def figures_of(curves: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _figure(curve: Mapping[str, Any]) -> dict[str, Any] | None:
-    named = {"xlabel": text_of(curve.get("xlabel") or "", 80), "ylabel": text_of(curve.get("ylabel") or "", 80), "log": text_of(curve.get("log") or "", 4)}
+    named = {
+        "xlabel": text_of(curve.get("xlabel") or "", 80),
+        "ylabel": text_of(curve.get("ylabel") or "", 80),
+        "log": text_of(curve.get("log") or "", 4),
+    }
     heights = curve.get("density") if curve.get("density") is not None else curve.get("counts")
     edges, values = rounded(curve.get("edges")), rounded(heights)
     if values and len(edges) == len(values) + 1 and None not in edges:
@@ -146,7 +176,12 @@ def _by_layer(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if row.get("layer") not in (None, "") and isinstance(row.get("value"), int | float):
             measures.setdefault(str(row.get("measure")), []).append(row)
     return [
-        {"title": label_of(name), "type": "bars", "labels": _texts([row["layer"] for row in found], len(found)), "values": rounded([row["value"] for row in found])}
+        {
+            "title": label_of(name),
+            "type": "bars",
+            "labels": _texts([row["layer"] for row in found], len(found)),
+            "values": rounded([row["value"] for row in found]),
+        }
         for name, found in measures.items()
         if len(found) > 1
     ]
@@ -158,7 +193,10 @@ def _texts(values: Any, n: int) -> list[str]:
 
 def describe_sections(result: Result) -> list[Section]:
     """What the page of ``describe`` shows: sizes by type, and every tensor."""
-    rows = [{**row, "shape": "×".join(str(size) for size in row["shape"]) or "scalar"} if isinstance(row.get("shape"), list | tuple) else row for row in result.rows]
+    rows = [
+        {**row, "shape": "×".join(str(size) for size in row["shape"]) or "scalar"} if isinstance(row.get("shape"), list | tuple) else row
+        for row in result.rows
+    ]
     sizes = [row["n_bytes"] for row in rows if isinstance(row.get("n_bytes"), int | float)]
     types = dict.fromkeys(str(row.get("dtype")) for row in rows if row.get("dtype") is not None)
     items = [{"label": "Tensors", "value": number_of(len(rows)), "note": ""}, {"label": "Size", "value": bytes_of(sum(sizes)), "note": ""}]

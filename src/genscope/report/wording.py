@@ -18,7 +18,12 @@ COLUMNS: dict[str, tuple[str, str, str, str]] = {
     "cols": ("Columns", "int", _SHAPE, "Columns of one matrix (inputs)."),
     "n_matrices": ("Matrices", "int", _SHAPE, "Matrices of this shape pooled into one spectrum."),
     "n_eigenvalues": ("Eigenvalues", "int", _SHAPE, "Number of eigenvalues in the (pooled) spectrum."),
-    "status": ("Status", "status", "", "ok: believed. doubtful: fitted, but not to be believed. skipped: no fit possible. failed: not readable as numbers."),
+    "status": (
+        "Status",
+        "status",
+        "",
+        "ok: believed. doubtful: fitted, but not to be believed. skipped: no fit possible. failed: not readable as numbers.",
+    ),
     "reason": ("Reason", "text", "", "Why the status is not ok."),
     "verdict": ("Verdict", "text", "", "The layer in one sentence."),
     "alpha": ("α", "num", _FIT, "Exponent of the tail of the eigenvalue density, ρ(λ) ~ λ^−α. Range typical of well-trained layers: 2 to 6."),

@@ -118,7 +118,7 @@ function spectrumChart(width, height, curves, facts, mode) {
   const trace = (c, step) => c.x.reduce((d, v, k) => (v < x[0] || c.y[k] < y[0] ? d : d + (d ? (step ? `H${px(v)}V${py(c.y[k])}` : `L${px(v)} ${py(c.y[k])}`) : `M${px(v)} ${py(c.y[k])}`)), "");
   const keys = [], line2 = (cls) => path("M1 6H21", { class: cls });
   const fitted = isNumber(facts.alpha) && facts.xmin > 0 && facts.tailShare > 0;
-  if (fitted) f.svg.append(s("rect", { class: "area s1", opacity: 0.5, x: px(facts.xmin), y: f.top, width: Math.max(0, f.right - px(facts.xmin)), height: f.bottom - f.top }));
+  if (fitted) f.svg.append(s("rect", { class: "tail", x: px(facts.xmin), y: f.top, width: Math.max(0, f.right - px(facts.xmin)), height: f.bottom - f.top }));
   if (twin) { f.svg.append(s("g", { class: "s6" }, path(trace(twin), { class: "stroke thin dotted" }))); keys.push(swatch(s("g", { class: "s6" }, line2("stroke thin dotted")), "randomized twin")); }
   if (bulk) { f.svg.append(s("g", { class: "s2" }, path(trace(bulk), { class: "stroke thin" }))); keys.push(swatch(s("g", { class: "s2" }, line2("stroke thin")), "random bulk (Marchenko–Pastur)")); }
   const dots = main.x.reduce((d, v, k) => (v < x[0] || main.y[k] < y[0] ? d : d + shape(0, px(v), py(main.y[k]), main.x.length > 90 ? 2 : 2.6)), "");
@@ -149,7 +149,7 @@ function spectrumChart(width, height, curves, facts, mode) {
 // series: [{name, points: [{x, y, lines, row}]}]; joined: connect points of the same x between series
 function seriesChart(width, series, o) {
   const every = series.flatMap((one) => one.points.filter((p) => isNumber(p.y) && (!o.ylog || p.y > 0) && (!o.xlog || p.x > 0)));
-  const edges = every.flatMap((p) => [p.y, p.low, p.high]);
+  const edges = o.lines ? every.flatMap((p) => [p.y, p.low, p.high]) : every.map((p) => p.y);
   const f = frame(width, o.height, { x: o.x || padded(...extent(every.map((p) => p.x)), o.xlog), y: padded(...extent(o.zero ? [...edges, 0] : edges), o.ylog), ...o, interactive: true });
   if (o.band) f.svg.append(s("rect", { class: "band", x: f.left, y: clamp(f.Y(o.band[1]), f.top, f.bottom), width: f.right - f.left, height: Math.max(0, clamp(f.Y(o.band[0]), f.top, f.bottom) - clamp(f.Y(o.band[1]), f.top, f.bottom)) }));
   for (const p of every) Object.assign(p, { px: trim(f.X(p.x)), py: trim(f.Y(p.y)) });
@@ -161,8 +161,8 @@ function seriesChart(width, series, o) {
   const radius = o.radius ?? (every.length > 600 ? 2 : every.length > 150 ? 3 : 4.2);
   series.forEach((one, index) => {
     const seen = one.points.filter((p) => isNumber(p.px)), banded = seen.filter((p) => isNumber(p.low) && isNumber(p.high));
-    const area = banded.length > 1 ? "M" + [...banded.map((p) => `${p.px} ${trim(f.Y(p.high))}`), ...banded.toReversed().map((p) => `${p.px} ${trim(f.Y(p.low))}`)].join("L") + "Z" : "";
-    f.svg.append(s("g", { class: "s" + (index % 8) }, area ? path(area, { class: "area" }) : null, o.lines ? path(seen.map((p, k) => `${k ? "L" : "M"}${p.px} ${p.py}`).join(""), { class: "stroke" }) : null,
+    const area = banded.length > 1 && o.lines ? "M" + [...banded.map((p) => `${p.px} ${trim(f.Y(p.high))}`), ...banded.toReversed().map((p) => `${p.px} ${trim(f.Y(p.low))}`)].join("L") + "Z" : "";
+    f.svg.append(s("g", { class: "s" + (index % 8) }, area ? path(area, { class: "area" }) : o.lines ? null : path(banded.map((p) => `M${p.px} ${trim(clamp(f.Y(p.low), f.top, f.bottom))}V${trim(clamp(f.Y(p.high), f.top, f.bottom))}`).join(""), { class: "whisk" }), o.lines ? path(seen.map((p, k) => `${k ? "L" : "M"}${p.px} ${p.py}`).join(""), { class: "stroke" }) : null,
       o.lines && seen.length > 60 ? null : path(seen.map((p) => shape(o.lines ? 0 : index, p.px, p.py, o.lines ? 2.4 : radius)).join(""), { class: "solid" })));
   });
   const chosen = every.find((p) => p.row !== undefined && p.row === o.selected);
@@ -180,7 +180,7 @@ function mountChanges(host, section) {
   const redraw = responsive(body, (width) => {
     const key = choice.value, name = choice.selectedOptions[0].textContent;
     const series = section.models.map((model, k) => ({ name: model, points: table.rows.filter((row) => isNumber(table.at(`${key}[${k}]`, row)) && (!stateOf.kept || stateOf.kept.has(row)))
-      .map((row) => ({ row, x: row + 1, y: table.at(`${key}[${k}]`, row), lines: [nameOf(row), `${model}: ${format(table.at(`${key}[${k}]`, row))}`, `change ${format(table.at(key + ".change", row), 3)}`] })) }));
+      .map((row) => ({ row, x: row + 1, y: table.at(`${key}[${k}]`, row), low: table.at(`${key}_low[${k}]`, row), high: table.at(`${key}_high[${k}]`, row), lines: [nameOf(row), `${model}: ${format(table.at(`${key}[${k}]`, row))}`, `change ${format(table.at(key + ".change", row), 3)}`] })) }));
     if (!series.some((one) => one.points.length)) return body.replaceChildren(h("p", { class: "empty", text: `${name} has no value in any shared layer.` }));
     body.replaceChildren(seriesChart(width, series, { height: width < 520 ? 280 : 340, x: [0.3, table.n + 0.7], joined: true, title: `${name} by depth and model`, desc: "One mark per model, joined within a layer. Enter selects the layer.",
       xlabel: "matrix, in the order of the checkpoint", ylabel: name, band: key === "alpha" ? [2, 6] : null, selected: stateOf.row, choose }));
@@ -209,7 +209,7 @@ function mountForest(host, section) {
     svg.append(label((X(-1) + X(1)) / 2, height - 4, "Kendall's τ with the score", { "text-anchor": "middle" }));
     items.forEach((item, k) => {
       const y = k * pitch + (narrow ? 34 : 22), low = item.kendall_low, high = item.kendall_high, sure = isNumber(low) && isNumber(high) && low * high > 0;
-      const name = item.measure.length > 44 ? item.measure.slice(0, 43) + "…" : item.measure, words = `${format(item.kendall, 2)}` + (isNumber(low) ? ` (${format(low, 2)} to ${format(high, 2)})` : "");
+      const full = item.measure + (item.baseline ? " (baseline)" : ""), name = full.length > 44 ? full.slice(0, 43) + "…" : full, words = `${format(item.kendall, 2)}` + (isNumber(low) ? ` (${format(low, 2)} to ${format(high, 2)})` : "");
       const row = s("g", { class: sure ? "s0" : "s6" }, s("title", { text: `${item.measure}: τ ${words}` + (isNumber(item.p_value) ? `, p ${format(item.p_value, 2)}` : "") }));
       row.append(narrow ? label(room, y - 12, `${name}  ${words}`, { class: "label" }) : label(room - 14, y + 4, fit(name, room), { class: "label", "text-anchor": "end" }));
       if (isNumber(low) && isNumber(high)) row.append(line(trim(X(clamp(low, -1, 1))), y, trim(X(clamp(high, -1, 1))), y, "stroke"));

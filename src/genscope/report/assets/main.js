@@ -63,11 +63,24 @@ function mountMultiples(host, section) {
 }
 
 function spectrumOf(row, packed) {
-  const curves = { ccdf: unpackCurve(packed.ccdf), twin: unpackCurve(packed.twin), hist: unpackCurve(packed.hist), hill: unpackCurve(packed.hill), mp: packed.mp ? { ...packed.mp, curve: unpackCurve(packed.mp.curve) } : null };
+  const curves = { ccdf: unpackCurve(packed.ccdf), twin: unpackCurve(packed.twin), hist: unpackCurve(packed.hist), hill: unpackCurve(packed.hill), mp: packed.mp ? { ...packed.mp, curve: unpackCurve(packed.mp.curve) || bulkDensity(packed.mp.edge, row) } : null };
   const alpha = table.at("alpha", row) ?? packed.alpha, xmin = table.at("xmin", row) ?? packed.xmin;
   let share = table.at("n_tail", row) / table.at("n_eigenvalues", row);
   if (!(share > 0) && curves.ccdf && isNumber(xmin)) share = curves.ccdf.y[Math.max(0, curves.ccdf.x.findIndex((x) => x >= xmin))];
   return { curves, facts: { alpha, xmin, low: table.at("alpha_low", row), high: table.at("alpha_high", row), tailShare: share } };
+}
+
+// The Marchenko–Pastur density that ends at `edge`, for the shape of this row (a convolution operator has no such shape).
+function bulkDensity(edge, row) {
+  const sides = [table.at("rows", row), table.at("cols", row)];
+  if (!(edge > 0) || !sides.every((side) => side > 1) || table.at("view", row) === "operator") return null;
+  const q = Math.min(...sides) / Math.max(...sides), scaled = edge / (1 + Math.sqrt(q)) ** 2, low = scaled * (1 - Math.sqrt(q)) ** 2;
+  const start = Math.max(low, edge * 1e-4), curve = { x: [], y: [] };
+  for (let k = 1; k < 80; k++) {
+    const x = start * (edge / start) ** (k / 80), y = Math.sqrt(Math.max(0, (edge - x) * (x - low))) / (2 * Math.PI * q * scaled * x);
+    if (y > 0) { curve.x.push(x); curve.y.push(y); }
+  }
+  return curve;
 }
 
 function mountLens(host, section) {
@@ -123,7 +136,9 @@ function pairs(row) {
   }
   const first = ["Power-law tail", "Norms", "Rank and entropy", "Bulk (Marchenko–Pastur)", "Matrix"];
   const rank = (name) => (first.includes(name) ? first.indexOf(name) : 9);
-  return h("div", { class: "pairs" }, [...groups].sort((a, b) => rank(a[0]) - rank(b[0])).map(([name, items]) => [h("h4", { text: name }), ...items]));
+  const missing = (table.undefined?.[row] || []).map(([name, reason]) => h("div", { class: "why" }, h("span", { text: name }), h("span", { text: reason })));
+  return h("div", { class: "pairs" }, [...groups].sort((a, b) => rank(a[0]) - rank(b[0])).map(([name, items]) => [h("h4", { text: name }), ...items]),
+    missing.length ? [h("h4", { text: "Not meaningful here" }), ...missing] : null);
 }
 
 function start() {
