@@ -87,3 +87,7 @@ class InputFile:
     def __del__(self) -> None:
         if getattr(self, "_fd", None) is not None:
             self.release()
+
+
+def _fingerprint(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
