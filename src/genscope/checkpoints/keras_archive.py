@@ -3,7 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from genscope.checkpoints.hdf5 import Hdf5Checkpoint, require_h5py
 from genscope.checkpoints.input_file import InputFile
@@ -12,7 +12,7 @@ from genscope.checkpoints.paths import open_input, open_regular
 from genscope.checkpoints.zip_archive import STORED, Member, data_offset, read_directory
 from genscope.checkpoints.zip_stream import unfold
 from genscope.core.text import display_name
-from genscope.errors import LimitExceeded, UnsafeInput, UnsupportedInput
+from genscope.errors import UnsafeInput, UnsupportedInput
 
 WEIGHTS = "model.weights.h5"
 
@@ -55,12 +55,9 @@ def _weights_member(file: InputFile, limits: Limits) -> Member:
     return members[WEIGHTS]
 
 
-def _unfolded(file: InputFile, member: Member, limits: Limits) -> BinaryIO:
-    if member.size > limits.memory_bytes:
-        raise LimitExceeded(
-            f"{file.name}: {WEIGHTS} unpacks to {member.size} bytes, more than the memory budget of {limits.memory_bytes}; raise --max-memory."
-        )
-    weights = tempfile.TemporaryFile(prefix="genscope-")
+def _unfolded(file: InputFile, member: Member, limits: Limits) -> IO[bytes]:
+    limits.check("memory_bytes", member.size, f"{file.name}, member {WEIGHTS}: bytes when unfolded")
+    weights = tempfile.TemporaryFile(prefix="genscope-")  # noqa: SIM115 (handed to the caller, who closes it)
     try:
         for piece in unfold(file, member):
             weights.write(piece)
@@ -68,4 +65,4 @@ def _unfolded(file: InputFile, member: Member, limits: Limits) -> BinaryIO:
     except BaseException:
         weights.close()
         raise
-    return weights  # type: ignore[return-value]
+    return weights

@@ -57,9 +57,7 @@ class WireReader:
             else:
                 raise CorruptInput(f"{self.file.name}: byte {at} has the protobuf wire type {wire}; the file is damaged or no ONNX model.")
             if length > end - begin:
-                raise CorruptInput(
-                    f"{self.file.name}: a field at byte {begin} claims {length} bytes and its message has {end - begin}; was it downloaded completely?"
-                )
+                raise CorruptInput(f"{self.file.name}: a field at byte {begin} claims {length} bytes of {end - begin}; was it downloaded completely?")
             at = begin + length
             yield Field(number, wire, int.from_bytes(self.bytes(begin, at), "little") if wire != BYTES else 0, begin, at)
 
