@@ -12,7 +12,7 @@ _HOMES = {
     "GenscopeError": "genscope.errors",
     "Result": "genscope.core.results",
     "analyze": "genscope.sources.matrices",
-    "compare": "genscope.sources.comparison",
+    "compare": "genscope.verbs.compare",
     "describe": "genscope.sources.description",
     "explain": "genscope.sources.explanation",
     "ingredient": "genscope.core.catalogue",
@@ -20,6 +20,7 @@ _HOMES = {
     "measure": "genscope.core.catalogue",
     "open_checkpoint": "genscope.checkpoints.open",
     "rank": "genscope.evaluation.rank",
+    "assess": "genscope.sources.model",
 }
 __all__ = ["__version__", *sorted(_HOMES)]
 

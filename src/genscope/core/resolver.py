@@ -1,7 +1,8 @@
 """Plan, then execute: names of measures to an order of calls, each ingredient computed once per source."""
 
 import math
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,16 +77,32 @@ def _visit(name: str, available: set[str], catalogue: Catalogue, order: dict[str
     order[name] = node
 
 
-def execute(plan: Plan, roots: Mapping[str, Any], *, options: Mapping[str, Any] | None = None, seed: int = 0, subject: str = "") -> dict[str, Any]:
+def execute(
+    plan: Plan,
+    roots: Mapping[str, Any],
+    *,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    subject: str = "",
+    tolerate: tuple[type[Exception], ...] = (),
+    observe: Callable[[Node, float], None] | None = None,
+) -> dict[str, Any]:
     """Run a plan over the roots of one source and return every node's value by name.
 
-    A node that raises a ``GenscopeError`` (or a linear-algebra failure) becomes ``Undefined``, and so does all that is made of it;
-    everything else still comes out. A non-finite number becomes ``Undefined`` too.
+    A node that raises a ``GenscopeError`` (or a linear-algebra failure, or one of ``tolerate``: what a user's own code may raise) becomes
+    ``Undefined``, and so does all that is made of it; everything else still comes out. A non-finite number becomes ``Undefined`` too.
+    ``observe`` is told each node and its seconds.
     """
     options = options or {}
     values: dict[str, Any] = dict(roots)
     for node in plan.order:
-        values[node.name] = _call(node, values, options, seed, subject)
+        began = time.perf_counter()
+        try:
+            values[node.name] = _call(node, values, options, seed, subject)
+        except tolerate as error:
+            values[node.name] = Undefined(f"{node.name} could not be computed: {' '.join(str(error).split())[:300]}", FAILED)
+        if observe is not None:
+            observe(node, time.perf_counter() - began)
     for name, sentence in plan.missing.items():
         values[name] = Undefined(sentence, SKIPPED)
     return {name: value for name, value in values.items() if name not in roots}

@@ -1,0 +1,167 @@
+"""Tables for people, as wide as the terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from genscope.cli.output import console
+from genscope.core.text import display_name
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from genscope.core.results import Result
+
+MARKS = {"ok": "", "doubtful": "?", "skipped": "–", "failed": "!"}
+
+
+def number(value: Any, form: str = ".2f") -> str:
+    """A number in a cell; a dash where it does not exist."""
+    return "–" if value is None else format(value, form)
+
+
+def byte_size(n_bytes: float) -> str:
+    """Bytes in the largest unit that keeps a digit before the point.
+
+    Example:
+        >>> byte_size(1536)
+        '1.5 kB'
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1024:
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1024
+    return f"{n_bytes:.1f} TB"
+
+
+def plain_table(*columns: tuple[str, str]) -> "Table":
+    """A table of (heading, justification) columns in genscope's one style."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for name, justify in columns:
+        table.add_column(
+            name, justify=justify, overflow="ellipsis" if justify == "left" else "fold", no_wrap=True, min_width=8 if name == "layer" else None
+        )  # type: ignore[arg-type]
+    return table
+
+
+def show_analysis(result: "Result") -> None:
+    """The analysis table, the summary, the verdict."""
+    screen = console()
+    wide = screen.width >= 110
+    columns = [("layer", "left"), ("view", "left"), ("shape", "right"), ("alpha", "right"), ("95%", "right")]
+    columns += (
+        [("p", "right"), ("tail", "right"), ("log λmax", "right"), ("stable rank", "right"), ("alpha-hat", "right")]
+        if wide
+        else [("log λmax", "right")]
+    )
+    table = plain_table(*columns, ("", "left"))
+    for row in result.rows:
+        interval = f"{number(row.get('alpha_low'), '.1f')}–{number(row.get('alpha_high'), '.1f')}" if row.get("alpha_low") is not None else "–"
+        cells = [display_name(row["layer"], 60), _view(row), f"{row['rows']}×{row['cols']}", number(row.get("alpha")), interval]
+        if wide:
+            cells += [
+                number(row.get("p_value")),
+                str(row.get("n_tail") or "–"),
+                number(row.get("log_spectral_norm")),
+                number(row.get("stable_rank"), ".1f"),
+                number(row.get("alpha_weighted")),
+            ]
+        else:
+            cells += [number(row.get("log_spectral_norm"))]
+        table.add_row(*cells, MARKS.get(row["status"], row["status"]))
+    screen.print(table)
+    _lines(screen, result)
+
+
+def _view(row: Mapping[str, Any]) -> str:
+    count = row.get("n_matrices", 1)
+    return row["view"] if count == 1 else f"{row['view']} ×{count}"
+
+
+def _lines(screen: Any, result: "Result") -> None:
+    summary = result.summary
+    means = "   ".join(
+        f"{label} {number(summary.get(name))}"
+        for label, name in (
+            ("mean alpha", "alpha"),
+            ("alpha-hat", "alpha_weighted"),
+            ("log ‖W‖F²", "log_frobenius_norm"),
+            ("log λmax", "log_spectral_norm"),
+            ("stable rank", "stable_rank"),
+        )
+    )
+    screen.print()
+    screen.print(
+        f"{display_name(result.head['source'], 80)}: {summary['n_matrices']} matrices, {summary['n_fitted']} fitted, {summary['n_skipped']} tensors without a spectrum"
+    )
+    screen.print(means)
+    screen.print(summary["verdict"], style="bold")
+    why = _reasons(result.rows)
+    if why:
+        screen.print()
+        screen.print("? doubtful fit   – no fit   ! failed")
+        for line in why:
+            screen.print(line)
+
+
+def _reasons(rows: Sequence[Mapping[str, Any]], most: int = 8) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        if row["status"] != "ok" and row.get("reason"):
+            by_reason.setdefault(f"{MARKS.get(row['status'], '')} {display_name(row['reason'], 200)}", []).append(display_name(row["layer"], 60))
+    lines = [f"{reason} ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})" for reason, names in by_reason.items()]
+    return lines if len(lines) <= most else [*lines[:most], f"  … {len(lines) - most} more reasons: see --json or --html"]
+
+
+def show_dry_run(result: "Result") -> None:
+    """What would be analyzed, at which cost, and what would be left out."""
+    screen = console()
+    table = plain_table(
+        ("layer", "left"), ("view", "left"), ("shape", "right"), ("eigenvalues", "right"), ("seconds", "right"), ("memory", "right"), ("", "left")
+    )
+    for row in result.rows:
+        cells = [
+            display_name(row["layer"], 60),
+            _view(row),
+            f"{row['rows']}×{row['cols']}",
+            str(row["n_eigenvalues"]),
+            number(row["predicted_seconds"], ".2g"),
+            byte_size(row["predicted_bytes"]),
+        ]
+        table.add_row(*cells, display_name(row["reason"] or "", 100))
+    screen.print(table)
+    for skip in result.tail["skipped"]:
+        screen.print(f"skip {display_name(skip['layer'], 60)}: {display_name(skip['reason'], 160)}")
+    summary = result.summary
+    screen.print()
+    screen.print(
+        f"{summary['n_matrices']} matrices, {summary['n_skipped']} tensors skipped; about {summary['predicted_seconds']:.2g} s on {summary['jobs']} workers, "
+        f"{byte_size(summary['predicted_bytes'])} for the largest matrix."
+    )
+
+
+def show_description(result: "Result") -> None:
+    """Names, shapes, dtypes and sizes."""
+    screen = console()
+    table = plain_table(("tensor", "left"), ("shape", "right"), ("dtype", "left"), ("size", "right"), ("kind", "left"), ("also known as", "left"))
+    for row in result.rows:
+        aliases = ", ".join(display_name(name, 40) for name in row["aliases"])
+        table.add_row(
+            display_name(row["name"], 70),
+            "×".join(map(str, row["shape"])) or "scalar",
+            row["dtype"],
+            byte_size(row["n_bytes"]),
+            row["kind"] or "–",
+            aliases,
+        )
+    screen.print(table)
+    for skip in result.tail["skipped"]:
+        if not any(skip["layer"] == row["name"] for row in result.rows):
+            screen.print(f"skip {display_name(skip['layer'], 60)}: {display_name(skip['reason'], 160)}")
+    summary = result.summary
+    screen.print()
+    screen.print(
+        f"{display_name(result.head['source'], 80)} ({result.head['format']}): {summary['n_tensors']} tensors, {summary['n_elements']:,} elements, {byte_size(summary['n_bytes'])}"
+    )

@@ -1,0 +1,1 @@
+"""Shared intermediates, computed once per matrix or per model."""

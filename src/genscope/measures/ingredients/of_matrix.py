@@ -1,0 +1,113 @@
+"""From one matrix to its spectrum, its power-law fit, its random-matrix bulk: everything a data-free measure is made of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from genscope.core.catalogue import default_catalogue, ingredient
+from genscope.core.matrices import Matrix
+from genscope.core.power_law_fit import PowerLawFit
+from genscope.core.spectrum import Spectrum
+from genscope.core.status import SKIPPED, Undefined
+from genscope.errors import UsageError
+from genscope.numerics import power_law as power_law_numerics
+from genscope.numerics import power_law_bootstrap, tail_alternatives
+from genscope.numerics.convolution import convolution_singular_values
+
+# MPIMPORT
+from genscope.numerics.singular_values import singular_values
+
+default_catalogue.root("matrix", "one layer's weights as matrices of one shape (core.matrices.Matrix); supplied by a checkpoint")
+
+
+@dataclass(frozen=True)
+class AlphaUncertainty:
+    """What resampling says of a fit: a 95 % interval that re-chooses ``xmin``, and the goodness-of-fit p-value."""
+
+    low: float | None
+    high: float | None
+    p_value: float | None
+
+
+@dataclass(frozen=True)
+class Belief:
+    """Whether the fit should be believed: ``ok``, ``doubtful`` or ``skipped``, and the sentence that says why."""
+
+    status: str
+    reason: str | None
+
+
+@ingredient
+def spectrum(matrix: Matrix, *, method: str = "auto") -> Spectrum:
+    """Singular values of the matrix, pooled when a layer is several matrices of one shape (the kernel positions of a convolution)."""
+    spec = matrix.spec
+    if matrix.operator is not None:
+        values = convolution_singular_values(matrix.operator)
+    else:
+        values = singular_values(matrix.stack, method=method)
+    return Spectrum(
+        singular_values=values.values,
+        rows=spec.rows,
+        cols=spec.cols,
+        n_matrices=spec.n_matrices,
+        resolution=values.resolution,
+        method=values.method,
+        frobenius_squared=values.frobenius_squared,
+    )
+
+
+@ingredient
+def eigenvalue_scale(matrix: Matrix, *, normalization: str = "WtW") -> float:
+    """The factor between squared singular values and the eigenvalues that a convention speaks of.
+
+    ``WtW``: 1. ``WtW/N``: 1/N with N the larger side (Martin & Mahoney, Eq. 2). ``weightwatcher``: kh·kw/2 for one kernel
+    position of a convolution and 1/2 for the pooled positions, 1 otherwise (WeightWatcher 0.7.7).
+    """
+    spec = matrix.spec
+    if normalization == "WtW":
+        return 1.0
+    if normalization == "WtW/N":
+        return 1.0 / max(spec.rows, spec.cols)
+    if normalization == "weightwatcher":
+        positions = int(np.prod(spec.recipe[1])) if spec.view.startswith("slice[") else 1
+        return positions / 2.0 if spec.view.startswith("slice") else 1.0
+    raise UsageError(f"There is no normalization {normalization!r}; use WtW, WtW/N or weightwatcher.")
+
+
+@ingredient
+def eigenvalues(spectrum: Spectrum, eigenvalue_scale: float) -> np.ndarray:
+    """Eigenvalues of the correlation matrix in the chosen normalization, large to small."""
+    return spectrum.eigenvalues * eigenvalue_scale
+
+
+@ingredient
+def power_law(eigenvalues: np.ndarray, spectrum: Spectrum, eigenvalue_scale: float, *, ks: str = "two-sided") -> PowerLawFit:
+    """The Clauset–Shalizi–Newman fit of the tail; eigenvalues below the resolution of the routine do not enter."""
+    floor = spectrum.resolution**2 * eigenvalue_scale
+    kept = eigenvalues[eigenvalues > floor]
+    convention = "weightwatcher" if ks == "lower" else "clauset"
+    return power_law_numerics.fit_power_law(kept, convention=convention)
+
+
+@ingredient
+def alpha_uncertainty(eigenvalues: np.ndarray, power_law: PowerLawFit, rng: np.random.Generator, *, resamples: int = 200) -> AlphaUncertainty:
+    """Bootstrap interval of alpha and semi-parametric goodness of fit; ``resamples=0`` leaves both out."""
+    if power_law.alpha is None or resamples == 0:
+        return AlphaUncertainty(None, None, None)
+    interval = power_law_bootstrap.bootstrap_power_law(eigenvalues, power_law, n_resamples=resamples, rng=rng)
+    p_value = power_law_bootstrap.goodness_of_fit(eigenvalues, power_law, n_resamples=resamples, rng=rng)
+    return AlphaUncertainty(interval.low, interval.high, p_value)
+
+
+@ingredient
+def tail_comparison(eigenvalues: np.ndarray, power_law: PowerLawFit) -> dict[str, tail_alternatives.TailComparison] | Undefined:
+    """The power law against log-normal, exponential and truncated power law on the same tail."""
+    if power_law.alpha is None:
+        return Undefined(power_law.reason or "no power law was fitted", SKIPPED)
+    return tail_alternatives.compare_tail(eigenvalues, power_law)
+
+
+@ingredient
+def belief(power_law: PowerLawFit, alpha_uncertainty: AlphaUncertainty) -> Belief:
+    """Status and sentence of a row."""
+    return Belief(power_law.status, power_law.reason)
