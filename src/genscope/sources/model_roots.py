@@ -144,7 +144,7 @@ def _initial(initial: Any, network: Network, model: Any, x: Any, device: str | N
     else:
         raise UnsupportedInput(f"The initial weights are {type(initial).__name__}; give a module or a state_dict.")
     wrapped = wrapped if device is None else _moved(wrapped, device)
-    if set(wrapped.params) != set(network.params):
+    if network.module is None:  # the trained network was folded, so its initialization is too
         wrapped, _, _ = _folded(wrapped, x)
     differing = [name for name, value in network.params.items() if name not in wrapped.params or wrapped.params[name].shape != value.shape]
     if differing:

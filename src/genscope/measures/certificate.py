@@ -1,0 +1,183 @@
+"""A number that holds: a PAC-Bayes-kl bound on the true error of the randomized network, with probability 1 − δ."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from genscope.core.catalogue import ingredient, measure
+from genscope.core.estimate import Estimate
+from genscope.core.status import DOUBTFUL, Undefined
+from genscope.measures.ingredients.points import loss_and_error_sums, mean_loss_and_error
+from genscope.measures.ingredients.subset import gather, subset
+from genscope.measures.ingredients.types import Batches, Forward, Params
+from genscope.numerics.kl import kl_inverse_upper, pac_bayes_kl_bound
+from genscope.numerics.perturbation import noise_seeds, perturbed_points
+
+_SOURCE = "Langford & Caruana 2002; Dziugaite & Roy 2017; Perez-Ortiz et al. 2021, eq. 3"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A PAC-Bayes certificate and what it is made of.
+
+    Args:
+        bound: upper bound on the true 0–1 error of the network with weights ``N(w, σ²I)``; holds with probability ``1 − δ``.
+        sigma: the chosen σ, from a grid fixed in advance.
+        divergence: KL of posterior and prior in nats.
+        monte_carlo_error: mean 0–1 training error over the draws.
+        empirical_bound: its upper confidence bound, the Monte-Carlo slack included.
+        n_draws: weight draws behind it.
+        prior: ``"initialization"`` or ``"zero"``.
+    """
+
+    bound: float
+    sigma: float
+    divergence: float
+    monte_carlo_error: float
+    empirical_bound: float
+    n_draws: int
+    prior: str
+
+
+def sigma_grid(n_sigmas: int = 25) -> np.ndarray:
+    """The grid of σ, fixed before any data: from 1 down by factors of √2."""
+    return 2.0 ** (-0.5 * np.arange(n_sigmas))
+
+
+def certify(
+    squared_distance: float,
+    n_examples: int,
+    pilot_error: Callable[[float], float],
+    draw_errors: Callable[[float, int], np.ndarray],
+    *,
+    delta: float,
+    n_draws: int,
+    grid: np.ndarray,
+) -> Certificate:
+    """The certificate for isotropic Gaussians, posterior ``N(w, σ²I)`` and prior ``N(w₀, σ²I)`` of the same σ from ``grid``.
+
+    ``R ≤ kl⁻¹( kl⁻¹(R̂_MC, ln(2/δ')/n), (‖w−w₀‖²/(2σ²) + ln(2√m |grid|/(δ−δ')))/m )`` with ``δ' = δ/5`` for the Monte-Carlo part. The union over the
+    grid lets σ be chosen on the data with ``pilot_error``; the draws that count are fresh, so that their bound needs no union.
+
+    Args:
+        squared_distance: ``‖w − w₀‖²``, where w₀ does not depend on the data.
+        n_examples: training examples m, i.i.d.
+        pilot_error: a cheap estimate of the mean training error at σ; only guides the choice.
+        draw_errors: ``(σ, n)`` to n errors in [0, 1], i.i.d. with the mean training error of the randomized network as their mean.
+        delta: probability that the bound fails.
+        n_draws: fresh draws.
+        grid: values of σ fixed in advance.
+
+    Returns:
+        The certificate; its ``bound`` is 1 where nothing is certified.
+    """
+    delta_draws = delta / 5.0
+    delta_grid = (delta - delta_draws) / len(grid)
+
+    def bound(empirical: float, sigma: float) -> float:
+        return pac_bayes_kl_bound(empirical, squared_distance / (2.0 * sigma**2), n_examples, delta_grid)
+
+    best, best_value = float(grid[0]), math.inf
+    for sigma in sorted(map(float, grid), reverse=True):
+        # The KL grows as σ falls: once it alone is worse than the best, nothing smaller can win.
+        if bound(0.0, sigma) >= best_value:
+            break
+        value = bound(pilot_error(sigma), sigma)
+        if value < best_value:
+            best, best_value = sigma, value
+    mean = float(np.mean(draw_errors(best, n_draws)))
+    empirical = kl_inverse_upper(mean, math.log(2.0 / delta_draws) / n_draws)
+    return Certificate(bound(empirical, best), best, squared_distance / (2.0 * best**2), mean, empirical, n_draws, "")
+
+
+@ingredient
+def zero_prior_certificate(
+    params: Params, forward: Forward, loss: str, batches: Batches, n_examples: int, rng: np.random.Generator,
+    *, certificate_delta: float = 0.05, certificate_draws: int = 1000, certificate_examples: int = 32,
+) -> Certificate:  # fmt: skip
+    """The certificate with its prior at zero."""
+    return _certificate(params, None, forward, loss, batches, n_examples, rng, certificate_delta, certificate_draws, certificate_examples)
+
+
+@ingredient
+def init_prior_certificate(
+    params: Params, initial_params: Params, forward: Forward, loss: str, batches: Batches, n_examples: int, rng: np.random.Generator,
+    *, certificate_delta: float = 0.05, certificate_draws: int = 1000, certificate_examples: int = 32,
+) -> Certificate:  # fmt: skip
+    """The certificate with its prior at the initialization, which must not have seen the training data."""
+    return _certificate(params, initial_params, forward, loss, batches, n_examples, rng, certificate_delta, certificate_draws, certificate_examples)
+
+
+@measure(symbol=r"R(Q)\leq", unit="error rate", expects="larger gap", source=_SOURCE, invariant_to=("permutation",), cost="certificate draws")
+def pac_bayes_certificate(
+    zero_prior_certificate: Certificate, data_dependent_buffers: tuple[str, ...], n_classes: int, *, certificate_delta: float = 0.05
+) -> Estimate | Undefined:
+    """An upper bound on the true 0–1 error of the randomized network, prior at zero, that holds with probability ``1 − δ``.
+
+    It speaks of the network with Gaussian noise on its weights, not of the network itself, and needs i.i.d. training examples.
+    """
+    return _judged(zero_prior_certificate, data_dependent_buffers, n_classes)
+
+
+@measure(symbol=r"R(Q)\leq", unit="error rate", expects="larger gap", source=_SOURCE, invariant_to=("permutation",), cost="certificate draws")
+def pac_bayes_certificate_init(
+    init_prior_certificate: Certificate, data_dependent_buffers: tuple[str, ...], n_classes: int, *, certificate_delta: float = 0.05
+) -> Estimate | Undefined:
+    """An upper bound on the true 0–1 error of the randomized network, prior at the initialization, with probability ``1 − δ``."""
+    return _judged(init_prior_certificate, data_dependent_buffers, n_classes)
+
+
+def _judged(certificate: Certificate, buffers: tuple[str, ...], n_classes: int) -> Estimate | Undefined:
+    if buffers:
+        return Undefined(
+            f"{buffers[0]!r} was learned from the data but is not part of the prior and posterior, so no certificate holds; fold the BatchNorm layers first"
+        )
+    guessing = 1.0 - 1.0 / max(2, n_classes)
+    value = Estimate(certificate.bound, certificate.monte_carlo_error, certificate.bound)
+    if certificate.bound < guessing:
+        return value
+    return Estimate(
+        value.value, value.low, value.high, DOUBTFUL,
+        f"vacuous: the bound {certificate.bound:.3g} is no better than guessing ({guessing:.3g}) at KL {certificate.divergence:.3g} nats",
+    )  # fmt: skip
+
+
+def _certificate(params, initial, forward, loss, batches, n_examples, rng, delta, n_draws, n_each) -> Certificate:  # type: ignore[no-untyped-def]  # noqa: PLR0913
+    statistic = loss_and_error_sums(forward, loss)
+    distance = 0.0
+    for name, value in params.items():
+        origin = initial[name].double() if initial is not None else 0.0
+        distance += float((value.double() - origin).square().sum())
+    pilot = subset(batches, n_examples, rng, max_examples=500)
+    pilot_seeds = noise_seeds(rng, 5)
+
+    def pilot_error(sigma: float) -> float:
+        points = perturbed_points(params, dict.fromkeys(params, 1.0), pilot_seeds, sigma)
+        return float(mean_loss_and_error(statistic, points, pilot.batches, params)[:, 1].mean())
+
+    def draw_errors(sigma: float, count: int) -> np.ndarray:
+        # Each draw meets its own random examples, so its error is an unbiased, independent sample of the mean training error.
+        size = min(n_each, n_examples)
+        groups = [rng.choice(n_examples, size, replace=False) for _ in range(count)]
+        pool = gather(batches, np.unique(np.concatenate(groups)), n_examples)
+        return _paired_errors(statistic, pool, groups, perturbed_points(params, dict.fromkeys(params, 1.0), noise_seeds(rng, count), sigma))
+
+    found = certify(distance, n_examples, pilot_error, draw_errors, delta=delta, n_draws=n_draws, grid=sigma_grid())
+    return Certificate(**{**vars(found), "prior": "zero" if initial is None else "initialization"})
+
+
+def _paired_errors(statistic, pool, groups, points) -> np.ndarray:  # type: ignore[no-untyped-def]
+    import torch
+
+    from genscope.measures.ingredients.subset import _join, take
+
+    index = np.unique(np.concatenate(groups))
+    x, y = _join([part for part, _ in pool.batches]), _join([part for _, part in pool.batches])
+    errors = []
+    with torch.no_grad():
+        for point, group in zip(points, groups, strict=True):
+            rows = np.searchsorted(index, group)
+            errors.append(float(statistic(point, take(x, rows), take(y, rows))[1]) / len(group))
+    return np.array(errors)
