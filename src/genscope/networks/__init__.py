@@ -1,1 +1,1 @@
-"""Floor 1: modules become functions. Functional calls, traced graphs, batch-norm folding that proves itself, homogeneity, norms of layers and paths."""
+"""Floor 1: modules become functions. Traced graphs, batch normalization folded with a proof, homogeneity, norms of layers and paths."""

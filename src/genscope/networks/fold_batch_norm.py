@@ -69,7 +69,7 @@ def fold_batch_norm(graph: Graph, data: Any = None, *, tolerance: float = TOLERA
         UnsupportedInput: batch statistics are used even in evaluation mode, or the folded network is not the same function.
 
     Invariances: the function; node rescaling across a convolution and its batch normalization leaves the result unchanged.
-    Cost: four forward passes on ``n_random`` examples. Source: Neyshabur et al. 2017, section 5 (batch normalization is folded before norms are taken).
+    Cost: four forward passes on ``n_random`` examples. Source: Neyshabur et al. 2017, section 5 (folded before norms are taken).
 
     Example:
         >>> from torch import nn
@@ -91,7 +91,8 @@ def fold_batch_norm(graph: Graph, data: Any = None, *, tolerance: float = TOLERA
     own = max(error_random, error_data if isinstance(error_data, float) else 0.0)
     if not (error_exact <= EXACT_TOLERANCE and own <= tolerance):
         raise UnsupportedInput(
-            f"{graph.name}: the folded network differs from the original by {own:.2g} (relative; {error_exact:.2g} in float64), beyond {tolerance:g}; not folded."
+            f"{graph.name}: the folded network differs from the original by {own:.2g} (relative; {error_exact:.2g} in float64), "
+            f"beyond {tolerance:g}; not folded."
         )
     return Folded(rewritten, folded, kept, error_random, error_data, error_exact)
 
@@ -124,7 +125,8 @@ def freeze_weights(graph: Graph) -> Graph:
         values = graph.values(graph.params, graph.buffers, graph.example)
     readers = graph.users()
     by_name = {node.name: node for node in graph.nodes}
-    params, swaps = dict(graph.params), {}
+    params = dict(graph.params)
+    swaps: dict[Ref, Ref] = {}
     kept: list[Node] = []
     for node in graph.nodes:
         value = values[node.ref]
@@ -165,7 +167,9 @@ def _rewrite(graph: Graph) -> tuple[Graph, tuple[tuple[str, str], ...], tuple[tu
     readers = graph.users()
     nodes = {node.name: node for node in graph.nodes}
     params = dict(graph.params)
-    folded, kept, swaps = [], [], {}
+    folded: list[tuple[str, str]] = []
+    kept: list[tuple[str, str]] = []
+    swaps: dict[Ref, Ref] = {}
     for node in graph.nodes:
         if node.kind != "batch_norm":
             continue
@@ -191,7 +195,9 @@ def _affine(node: Node, graph: Graph) -> tuple[Tensor, Tensor]:
     """(γ/√(σ² + ε), β − μ γ/√(σ² + ε)) in float64."""
     mean, variance = (graph.tensor(node.argument(name)) for name in ("running_mean", "running_var"))
     if node.argument("training") or mean is None or variance is None:
-        raise UnsupportedInput(f"{node.title}: the batch normalization uses the statistics of its batch even in evaluation mode; it cannot be folded.")
+        raise UnsupportedInput(
+            f"{node.title}: the batch normalization uses the statistics of its batch even in evaluation mode; it cannot be folded."
+        )
     gamma, beta = graph.tensor(node.weight), graph.tensor(node.bias)
     scale = (variance.double() + float(node.argument("eps"))).rsqrt()
     scale = scale if gamma is None else scale * gamma.double()

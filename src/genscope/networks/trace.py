@@ -102,7 +102,10 @@ def _export(network: Network, x: Any) -> torch.export.ExportedProgram:
 
 def _graph_of(program: torch.export.ExportedProgram, network: Network, x: Any) -> Graph:
     signature = program.graph_signature
-    held = {**{k: Ref("param", v) for k, v in signature.inputs_to_parameters.items()}, **{k: Ref("buffer", v) for k, v in signature.inputs_to_buffers.items()}}
+    held = {
+        **{k: Ref("param", v) for k, v in signature.inputs_to_parameters.items()},
+        **{k: Ref("buffer", v) for k, v in signature.inputs_to_buffers.items()},
+    }
     held = {k: Ref(ref.where, ref.name.removeprefix("inner.")) for k, ref in held.items()}
     first = {other: name for name, others in network.aliases.items() for other in others}
     held = {k: Ref("buffer" if ref.name in network.buffers else ref.where, first.get(ref.name, ref.name)) for k, ref in held.items()}
@@ -137,9 +140,13 @@ class _Translator:
                 self.refs[traced.name] = Ref("module", traced.name)
             elif traced.op == "output":
                 self.output = self._argument(traced.args[0])[0]
-            elif traced.op == "call_function" and operation_name(traced.target) not in ("_assert_scalar", "sym_constrain_range_for_size", "_guards_fn"):
+            elif traced.op == "call_function" and operation_name(traced.target) not in (
+                "_assert_scalar",
+                "sym_constrain_range_for_size",
+                "_guards_fn",
+            ):
                 found.append(self._node(traced))
-        used = set(ref for node in found for ref in _all_refs(node)) | {self.output}
+        used = {ref for node in found for ref in _all_refs(node)} | {self.output}
         return tuple(node for node in found if node.ref in used or node.data)
 
     def _argument(self, argument: Any) -> Any:
@@ -214,7 +221,8 @@ def _require_same(graph: Graph, network: Network, x: Any, tolerance: float) -> N
     error = relative_error(found, expected) if found.shape == expected.shape else float("inf")
     if not error <= tolerance:
         raise UnsupportedInput(
-            f"{network.name}: the traced graph differs from the model by {error:.2g} (relative); it probably overwrites tensors in place or keeps hidden state."
+            f"{network.name}: the traced graph differs from the model by {error:.2g} (relative); "
+            "it probably overwrites tensors in place or keeps hidden state."
         )
 
 

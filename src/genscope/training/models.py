@@ -1,6 +1,7 @@
 """The networks of the papers and of the public checkpoints, as factories for ``--model genscope.training.models:resnet20``."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -23,7 +24,7 @@ class MLP(nn.Module):
             raise UsageError(f"There is no activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}.")
         self.depth = len(widths) - 1
         self.activation = ACTIVATIONS[activation]()
-        for index, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True), start=1):
+        for index, (fan_in, fan_out) in enumerate(pairwise(widths), start=1):
             self.add_module(f"l{index}", nn.Linear(fan_in, fan_out, bias=bias))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,7 +72,9 @@ def lenet5(n_classes: int = 10) -> LeNet5:
 class SmallConv(nn.Module):
     """Plain convolutions and one linear layer; a bias only in the first layer keeps it positively homogeneous."""
 
-    def __init__(self, widths: Sequence[int], *, in_channels: int, image_size: int, n_classes: int, kernel: int, stride: int, padding: int, batch_norm: bool) -> None:
+    def __init__(
+        self, widths: Sequence[int], *, in_channels: int, image_size: int, n_classes: int, kernel: int, stride: int, padding: int, batch_norm: bool
+    ) -> None:
         super().__init__()
         self.depth = len(widths)
         size = image_size
@@ -80,7 +83,9 @@ class SmallConv(nn.Module):
             self.add_module(f"bn{index}", nn.BatchNorm2d(fan_out) if batch_norm else nn.Identity())
             size = (size + 2 * padding - kernel) // stride + 1
         if size < 1:
-            raise UsageError(f"{self.depth} convolutions of size {kernel} leave nothing of a {image_size}x{image_size} image; use fewer layers or padding.")
+            raise UsageError(
+                f"{self.depth} convolutions of size {kernel} leave nothing of a {image_size}x{image_size} image; use fewer layers or padding."
+            )
         self.fc = nn.Linear(widths[-1] * size * size, n_classes, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,7 +113,14 @@ def small_conv(
         154464
     """
     return SmallConv(
-        widths, in_channels=in_channels, image_size=image_size, n_classes=n_classes, kernel=kernel, stride=stride, padding=padding, batch_norm=batch_norm
+        widths,
+        in_channels=in_channels,
+        image_size=image_size,
+        n_classes=n_classes,
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        batch_norm=batch_norm,
     )
 
 
