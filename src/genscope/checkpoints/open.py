@@ -76,11 +76,11 @@ def _open_path(text: str, limits: Limits, options: Mapping[str, Any]) -> Checkpo
 
         found = resolve_name(text)
         if found is not None:
-            return _call("folder", found, limits, options)
+            return call_reader("folder", found, limits, options)
     with plain_errors(shown(text)):
         if os.path.isdir(text):
-            return _call("folder", text, limits, options)
-        return _call(format_of(text), text, limits, options)
+            return call_reader("folder", text, limits, options)
+        return call_reader(format_of(text), text, limits, options)
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
@@ -98,10 +98,11 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
 def open_file(path: str | os.PathLike[str], limits: Limits, options: Mapping[str, Any] | None = None) -> Checkpoint:
     """Open one regular file by its format."""
-    return _call(format_of(path), os.fspath(path), limits, options or {})
+    return call_reader(format_of(path), os.fspath(path), limits, options or {})
 
 
-def _call(word: str, path: str, limits: Limits, options: Mapping[str, Any]) -> Checkpoint:
+def call_reader(word: str, path: str, limits: Limits, options: Mapping[str, Any]) -> Checkpoint:
+    """Load the reader called ``word`` and open ``path`` with it; options it does not know are refused."""
     module, function = READERS[word]
     for name, value in options.items():
         if value and word not in _TAKES[name]:

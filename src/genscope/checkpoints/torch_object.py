@@ -61,7 +61,7 @@ def find_tensors(root: Any, source: StorageBytes, limits: Limits, file_name: str
     for item in found:
         where = f"{file_name}, tensor {display_name('.'.join(item.path))!r}" if item.path else f"{file_name}, its only tensor"
         raw = raw_tensor(item.tensor, source, limits, where) if isinstance(item.tensor, TensorRef) else _raw_array(item.tensor, limits, where)
-        made.append(Found(item.path or ("tensor",), raw, item.optimizer))
+        made.append(Found(item.path or ("weight",), raw, item.optimizer))
     return made
 
 
