@@ -1,5 +1,6 @@
 """GGUF files, whole or split, read by our own bounded header parser."""
 
+import os
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -27,8 +28,8 @@ _ROWS_AT_ONCE = 1 << 24
 class GgufCheckpoint(ListedCheckpoint):
     """Tensors of one GGUF file or of all its parts; shapes are reversed to [out, in]."""
 
-    def __init__(self, files: list[InputFile], limits: Limits, headers: list[GgufHeader]) -> None:
-        super().__init__(files[0].name, "gguf", limits)
+    def __init__(self, source: str, files: list[InputFile], headers: list[GgufHeader], limits: Limits) -> None:
+        super().__init__(source, "gguf", limits)
         self._places: dict[str, tuple[InputFile, int, GgufTensor]] = {}
         self._files = files
         specs: list[TensorSpec] = []
@@ -147,11 +148,11 @@ def open_gguf(path: str | Path, limits: Limits | None = None) -> GgufCheckpoint:
     header = read_header(first, limits)
     count = header.values.get("split.count", 1)
     if not isinstance(count, int) or isinstance(count, bool) or count <= 1:
-        return GgufCheckpoint([first], limits, [header])
+        return GgufCheckpoint(os.fspath(path), [first], [header], limits)
     files = _open_parts(path, first, count)
     headers = [header if file is first else read_header(file, limits) for file in files]
     _check_parts(headers, count, first.name)
-    return GgufCheckpoint(files, limits, headers)
+    return GgufCheckpoint(os.fspath(path), files, headers, limits)
 
 
 def _open_parts(path: Path, first: InputFile, count: int) -> list[InputFile]:

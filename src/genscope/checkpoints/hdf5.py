@@ -28,7 +28,7 @@ class Hdf5Checkpoint(ListedCheckpoint):
     def __init__(self, fd: int, source: str, limits: Limits, *, start: int = 0, size: int | None = None, format_name: str = "hdf5") -> None:
         super().__init__(source, format_name, limits)
         self._window = {"start": start, "size": os.fstat(fd).st_size - start if size is None else size}
-        self._reader = IsolatedReader("genscope.checkpoints.hdf5_walk", fd, source)
+        self._reader = IsolatedReader("genscope.checkpoints.hdf5_walk", fd, self.label)
         self._paths: dict[str, str] = {}
         try:
             self._list()
@@ -135,6 +135,6 @@ def open_hdf5(path: str | Path, limits: Limits | None = None) -> Hdf5Checkpoint:
     require_h5py(path.name)
     fd = open_regular(path)
     try:
-        return Hdf5Checkpoint(fd, path.name, limits or Limits())
+        return Hdf5Checkpoint(fd, os.fspath(path), limits or Limits())
     finally:
         os.close(fd)

@@ -35,11 +35,11 @@ def open_keras(path: str | Path, limits: Limits | None = None) -> Hdf5Checkpoint
         if member.method == STORED:
             fd = open_regular(path)
             try:
-                return Hdf5Checkpoint(fd, file.name, limits, start=data_offset(file, member), size=member.size, format_name="keras")
+                return Hdf5Checkpoint(fd, os.fspath(path), limits, start=data_offset(file, member), size=member.size, format_name="keras")
             finally:
                 os.close(fd)
         with _unfolded(file, member, limits) as weights:
-            return Hdf5Checkpoint(weights.fileno(), file.name, limits, format_name="keras")
+            return Hdf5Checkpoint(weights.fileno(), os.fspath(path), limits, format_name="keras")
     finally:
         file.release()
 

@@ -1,5 +1,6 @@
 """What every reader of this folder's niche formats shares: a finished list of specs and skips, looked up by name."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,8 +26,8 @@ class ListedCheckpoint:
 
     @property
     def label(self) -> str:
-        """The source, fit for a sentence."""
-        return display_name(self.source)
+        """The source's base name, fit for a sentence."""
+        return display_name(os.path.basename(self.source.rstrip("/")) or self.source)
 
     def set_specs(self, specs: Sequence[TensorSpec], skips: Sequence[Skip]) -> None:
         """Publish the list; two tensors of one name are refused, for two readers would see different ones."""

@@ -1,5 +1,6 @@
 """NumPy files (``.npy``, ``.npz``), read without pickle."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +34,9 @@ class _Place:
 class NumpyCheckpoint(ListedCheckpoint):
     """The arrays of one ``.npy`` or ``.npz`` file."""
 
-    def __init__(self, file: InputFile, limits: Limits, npy_dtype: str | None) -> None:
+    def __init__(self, source: str, file: InputFile, limits: Limits, npy_dtype: str | None) -> None:
         is_archive = file.size >= 4 and file.pread(0, 2) == b"PK"
-        super().__init__(file.name, "npz" if is_archive else "npy", limits)
+        super().__init__(source, "npz" if is_archive else "npy", limits)
         self._file = file
         self._npy_dtype = npy_dtype
         self._places: dict[str, _Place] = {}
@@ -45,7 +46,7 @@ class NumpyCheckpoint(ListedCheckpoint):
             for member in read_directory(file, limits).values():
                 self._add_member(member)
         else:
-            self._add_window(Path(file.name).stem, self.label, 0, file.size)
+            self._add_window(Path(source).stem, self.label, 0, file.size)
         limits.check("n_tensors", len(self._specs) + len(self._skips), f"{self.label}: number of arrays")
         self.set_specs(self._specs, self._skips)
 
@@ -146,4 +147,4 @@ def open_numpy(path: str | Path, limits: Limits | None = None, *, npy_dtype: str
     Raises:
         CorruptInput, LimitExceeded, UnsafeInput, UnsupportedInput: in one sentence that names the file and the array.
     """
-    return NumpyCheckpoint(open_input(path), limits or Limits(), npy_dtype)
+    return NumpyCheckpoint(os.fspath(path), open_input(path), limits or Limits(), npy_dtype)

@@ -1,6 +1,7 @@
 """ONNX models: initializers and constants, read by our own bounded protobuf reader and the one path policy for external data."""
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,10 @@ class _Place:
 class OnnxCheckpoint(ListedCheckpoint):
     """Initializers and constants of an ONNX model and its subgraphs."""
 
-    def __init__(self, file: InputFile, folder: Path, limits: Limits) -> None:
-        super().__init__(file.name, "onnx", limits)
+    def __init__(self, source: str, file: InputFile, limits: Limits) -> None:
+        super().__init__(source, "onnx", limits)
         self._file = file
-        self._external = ExternalFiles(file, folder)
+        self._external = ExternalFiles(file, Path(source).parent)
         self._places: dict[str, _Place] = {}
         self._specs: list[TensorSpec] = []
         self._skips: list[Skip] = []
@@ -199,5 +200,4 @@ def open_onnx(path: str | Path, limits: Limits | None = None) -> OnnxCheckpoint:
         UnsafeInput: external data outside the model's folder, or described in an unknown way.
         CorruptInput, LimitExceeded: the file contradicts itself or promises too much.
     """
-    path = Path(path)
-    return OnnxCheckpoint(open_input(path), path.parent, limits or Limits())
+    return OnnxCheckpoint(os.fspath(path), open_input(path), limits or Limits())
