@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Made-up results with realistic numbers, one maker per verb, for tests and for looking at the page."""
 
 import numpy as np
@@ -69,7 +70,7 @@ def analyze_result(n_layers: int = 54, seed: int = 0, with_curves: bool = True) 
     rows, curves = [], {}
     for index in range(n_layers):
         kind, view, n_rows, n_cols = _SHAPES[index % 5]
-        layer = f"layer{1 + index * 4 // max(1, n_layers)}.{index // 3}.{'attn.in_proj_weight' if kind == 'attention' else 'conv%d.weight' % (index % 3 + 1)}"
+        layer = f"layer{1 + index * 4 // max(1, n_layers)}.{index // 3}.{_part(kind, index)}"
         values, xmin, edge = pool[4 if index % 17 == 4 else rng.integers(4)]
         scale = rng.uniform(0.5, 20)
         values, xmin, edge = values * scale, xmin * scale, edge * scale
@@ -105,6 +106,10 @@ def analyze_result(n_layers: int = 54, seed: int = 0, with_curves: bool = True) 
     }
     tail = {"skipped": skipped, "notes": ["The output layer shares its tensor with the embedding; it is counted once."]}
     return Result("analyze", head, rows, tail, curves, REPRODUCIBILITY, TIMING)
+
+
+def _part(kind: str, index: int) -> str:
+    return "attn.in_proj_weight" if kind == "attention" else f"conv{index % 3 + 1}.weight"
 
 
 def _row(rng: np.random.Generator, index: int, layer: str, shape: tuple, values: np.ndarray) -> dict:

@@ -8,24 +8,28 @@ _FGM = "Jiang et al. 2020, Fantastic Generalization Measures and Where to Find T
 _SPECTRAL = [
     (
         "α (alpha)",
-        "Exponent of the tail of a weight matrix's eigenvalue density, ρ(λ) ~ λ^−α. Training correlates the weights, and correlation makes the tail heavier, "
-        "so α falls. Between 2 and 6 is the range seen in well-trained layers; above 6 the layer is close to its random start or hardly trained; below 2 the tail is so heavy "
-        "that a few directions dominate. It is evidence about training, not a proof of accuracy.",
+        "Exponent of the tail of a weight matrix's eigenvalue density, ρ(λ) ~ λ^−α. Training correlates the weights, and "
+        "correlation makes the tail heavier, so α falls. Between 2 and 6 is the range seen in well-trained layers; above 6 the "
+        "layer is close to its random start or hardly trained; below 2 the tail is so heavy that a few directions dominate. It "
+        "is evidence about training, not a proof of accuracy.",
         _MM,
     ),
     (
         "Interval",
-        "The 95% interval says how well the data pin α down. A wide interval means the layer is too small or its tail too short to tell; then the verdict says so.",
+        "The 95% interval says how well the data pin α down. A wide interval means the layer is too small or its tail too short"
+        " to tell; then the verdict says so.",
         _CSN,
     ),
     (
         "xmin, tail, KS distance",
-        "The fit uses only the eigenvalues above xmin. xmin is the one that brings the fit closest to the data, measured by the Kolmogorov–Smirnov distance.",
+        "The fit uses only the eigenvalues above xmin. xmin is the one that brings the fit closest to the data, measured by the"
+        " Kolmogorov–Smirnov distance.",
         _CSN,
     ),
     (
         "p-value, doubtful",
-        "A small p-value, a better-fitting alternative or a very short tail make a fit doubtful. Doubtful fits are drawn hollow; do not lean on them.",
+        "A small p-value, a better-fitting alternative or a very short tail make a fit doubtful. Doubtful fits are drawn "
+        "hollow; do not lean on them.",
         _CSN,
     ),
     (
@@ -35,8 +39,8 @@ _SPECTRAL = [
     ),
     (
         "Randomized twin",
-        "The same entries in shuffled places: same values, no correlations. Where the matrix differs from its twin, it has structure; when the twin itself has outliers, "
-        "single large weights are to blame (a correlation trap).",
+        "The same entries in shuffled places: same values, no correlations. Where the matrix differs from its twin, it has "
+        "structure; when the twin itself has outliers, single large weights are to blame (a correlation trap).",
         _MM,
     ),
     ("α-hat", "α · log₁₀ λ_max. It weighs shape by size, and orders models of one family by test accuracy better than either alone.", _MPM),
@@ -46,8 +50,9 @@ _SPECTRAL = [
 _RANKING = [
     (
         "Kendall τ",
-        "Share of model pairs that a measure orders as the test error does, minus the share it orders the other way. +1 or −1 is a perfect order, 0 is chance. The bar is its 95% interval: "
-        "when it crosses zero, these models do not show that the measure predicts anything.",
+        "Share of model pairs that a measure orders as the test error does, minus the share it orders the other way. +1 or −1 "
+        "is a perfect order, 0 is chance. The bar is its 95% interval: when it crosses zero, these models do not show that the "
+        "measure predicts anything.",
         _FGM,
     ),
     (
@@ -72,7 +77,8 @@ GLOSSARY: dict[str, list[tuple[str, str, str]]] = {
     "compare": [
         (
             "Change",
-            "Value in the last model minus value in the first. Small changes of α within both intervals mean nothing; compare the change with the intervals.",
+            "Value in the last model minus value in the first. Small changes of α within both intervals mean nothing; compare the "
+            "change with the intervals.",
             _MPM,
         ),
         ("‖ΔW‖ relative", "Frobenius norm of the difference over that of the first model: how far the layer moved.", "Nagarajan & Kolter 2019"),
@@ -93,7 +99,8 @@ GLOSSARY: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "Sharpness",
-            "How much the training loss can rise when the weights move a little. It depends on how weights are scaled, so prefer the magnitude-aware forms.",
+            "How much the training loss can rise when the weights move a little. It depends on how weights are scaled, so prefer "
+            "the magnitude-aware forms.",
             "Keskar et al. 2017; Dinh et al. 2017, Sharp Minima Can Generalize",
         ),
         (

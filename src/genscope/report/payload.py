@@ -106,7 +106,7 @@ def _spectrum(curve: Any, points: int) -> dict[str, Any] | None:
     found["ccdf"] = _pack(curve.get("ccdf"), "x", "y", points)
     found["twin"] = _pack(curve.get("twin"), "x", "y", max(_FEWEST_POINTS, points // 2))
     found["hill"] = _pack(curve.get("hill"), "x", "y", max(_FEWEST_POINTS, points // 2)) or _pack(curve.get("hill"), "k", "alpha", points // 2)
-    found["hist"] = _pack(_midpoints(curve.get("hist")), "x", "y", max(_FEWEST_POINTS, points // 2))
+    found["hist"] = _pack(_midpoints(curve.get("hist"), max(_FEWEST_POINTS, points // 2)), "x", "y", _MOST_POINTS)
     bulk = curve.get("mp")
     if isinstance(bulk, Mapping):
         found["mp"] = {"edge": _finite(bulk.get("edge")), "sigma": _finite(bulk.get("sigma"))}
@@ -117,12 +117,18 @@ def _spectrum(curve: Any, points: int) -> dict[str, Any] | None:
     return {key: value for key, value in found.items() if value is not None} or None
 
 
-def _midpoints(hist: Any) -> Mapping[str, Any] | None:
+def _midpoints(hist: Any, bins: int) -> Mapping[str, Any] | None:
+    """Density at the middle of each bin; neighbours are merged until there are at most ``bins``."""
     if not isinstance(hist, Mapping) or hist.get("edges") is None or hist.get("density") is None:
         return None
     edges, density = np.asarray(hist["edges"], dtype=float), np.asarray(hist["density"], dtype=float)
     if len(edges) != len(density) + 1 or np.any(edges < 0):
         return None
+    while density.size > bins:
+        counts = density * np.diff(edges)
+        counts = np.append(counts, 0.0) if counts.size % 2 else counts
+        edges = edges[::2] if edges.size % 2 else np.append(edges[::2], edges[-1])
+        density = counts.reshape(-1, 2).sum(axis=1) / np.diff(edges)
     return {"x": np.sqrt(edges[1:] * np.where(edges[:-1] > 0, edges[:-1], edges[1:])), "y": density}
 
 

@@ -42,6 +42,7 @@ _GROUPS = (
     ("heavy", "very heavy tail, α < 2"),
     ("typical", "typical of well-trained, 2 ≤ α ≤ 6"),
     ("weak", "weak tail, α > 6"),
+    ("unsure", "cannot tell, the interval crosses 6"),
     ("doubtful", "doubtful fit"),
     ("skipped", "no fit possible"),
     ("failed", "failed"),
@@ -52,7 +53,7 @@ _LABELS = {
     "alpha_weighted": "Mean α-hat",
     "log_alpha_norm": "Mean log α-norm",
     "log_spectral_norm": "Mean log λ max",
-    "log_frobenius_norm": "Mean log ‖W‖²_F",
+    "log_frobenius_norm": "Mean log ‖W‖²",
     "stable_rank": "Mean stable rank",
 }
 
@@ -86,7 +87,7 @@ def fallback_verdict(result: Result) -> str:
     if not result.rows:
         return nothing_fitted(result)
     counts = {group["id"]: group["n"] for group in _count(result.rows)}
-    believed = counts.get("heavy", 0) + counts.get("typical", 0) + counts.get("weak", 0)
+    believed = counts.get("heavy", 0) + counts.get("typical", 0) + counts.get("weak", 0) + counts.get("unsure", 0)
     if not believed:
         return nothing_fitted(result)
     return f"{counts.get('typical', 0)} of {believed} fitted matrices have α between 2 and 6, the range typical of well-trained layers."
@@ -119,9 +120,17 @@ def _count(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         status, alpha = row.get("status") or "ok", row.get("alpha")
         if status == "ok" and isinstance(alpha, int | float):
-            status = "heavy" if alpha < LOW else "weak" if alpha > HIGH else "typical"
+            status = _class_of(row, alpha)
         counts[status if status in counts else "skipped"] += 1
     return [{"id": name, "label": label, "n": counts[name]} for name, label in _GROUPS]
+
+
+def _class_of(row: Mapping[str, Any], alpha: float) -> str:
+    """The point decides between heavy and typical; the whole interval must lie on one side of 6, as in the verdict in words."""
+    low, high = (alpha if row.get(name) is None else row[name] for name in ("alpha_low", "alpha_high"))
+    if low <= HIGH < high:
+        return "unsure"
+    return "heavy" if alpha < LOW else "weak" if alpha > HIGH else "typical"
 
 
 def _add_interval(table: dict[str, Any]) -> None:

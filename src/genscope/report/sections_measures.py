@@ -66,9 +66,7 @@ def scatter_section(scatter: Any, target: str) -> Section | None:
         if not x or len(x) != len(y):
             continue
         labels, groups = (_texts(points.get(key), len(x)) for key in ("labels", "groups"))
-        charts.append(
-            {"measure": text_of(name, 100), "label": label_of(str(name)), "x": x[:_POINTS], "y": y[:_POINTS], "labels": labels, "groups": groups}
-        )
+        charts.append({"measure": text_of(name, 100), "x": x[:_POINTS], "y": y[:_POINTS], "labels": labels, "groups": groups})
     lead = "Each point is a model. Choose a chart to enlarge it."
     return (
         Section("scatter", "scatter", f"Measures against {label_of(target)}", lead, payload={"charts": charts[:_CURVES], "target": label_of(target)})
@@ -88,7 +86,7 @@ def _by_measure(scatter: Any) -> Mapping[str, Any]:
 def _words(rows: Sequence[Mapping[str, Any]]) -> Section | None:
     """Each measure's own sentence, strongest first."""
     told = [row for row in rows if row.get("verdict")]
-    told.sort(key=lambda row: -abs(row["kendall"]) if isinstance(row.get("kendall"), int | float) else 1.0)
+    told.sort(key=lambda row: -abs(float(row.get("kendall") or 0.0)))
     entries = [(text_of(row.get("measure"), 80), text_of(row["verdict"], 600)) for row in told[:200]]
     return Section("words", "words", "Measure by measure, in words", data={"entries": entries}) if entries else None
 

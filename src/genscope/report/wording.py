@@ -24,6 +24,8 @@ COLUMNS: dict[str, tuple[str, str, str, str]] = {
         "",
         "ok: believed. doubtful: fitted, but not to be believed. skipped: no fit possible. failed: not readable as numbers.",
     ),
+    "statuses": ("Status", "text", "", "Status in each model, once when they agree."),
+    "reasons": ("Reason", "text", "", "Why a status is not ok."),
     "reason": ("Reason", "text", "", "Why the status is not ok."),
     "verdict": ("Verdict", "text", "", "The layer in one sentence."),
     "alpha": ("α", "num", _FIT, "Exponent of the tail of the eigenvalue density, ρ(λ) ~ λ^−α. Range typical of well-trained layers: 2 to 6."),
@@ -35,9 +37,39 @@ COLUMNS: dict[str, tuple[str, str, str, str]] = {
     "ks_distance": ("KS distance", "num", _FIT, "Largest gap between the tail's distribution and the fit; smaller is better."),
     "p_value": ("p-value", "num", _FIT, "Goodness of fit; below 0.1 the data speak against a power law."),
     "alpha_weighted": ("α-hat", "num", _FIT, "α · log₁₀ λ_max (weighted alpha); smaller goes with a smaller test error within a family."),
+    "alpha_hat": (
+        "α-hat (paper)",
+        "num",
+        _FIT,
+        "Sum of α · log₁₀ λ_max over the matrices of a layer, averaged over layers (Martin & Mahoney, Eq. 3).",
+    ),
+    "alpha_median": ("Median α", "num", _FIT, "Median of α over the fitted matrices."),
+    "alpha_without_fingers": ("α without fingers", "num", _FIT, "α when the few largest eigenvalues are left out."),
+    "power_law_vs_lognormal": ("vs log-normal", "num", _FIT, "Normalized log-likelihood ratio (Vuong); positive favours the power law."),
+    "power_law_vs_exponential": ("vs exponential", "num", _FIT, "Normalized log-likelihood ratio (Vuong); positive favours the power law."),
+    "power_law_vs_truncated": ("vs truncated", "num", _FIT, "Normalized log-likelihood ratio (Vuong); positive favours the pure power law."),
+    "relative_change": ("‖ΔW‖ relative", "num", "Difference", "‖W − W₀‖_F / ‖W₀‖_F: how far the layer moved from the first model."),
+    "subspace_overlap": (
+        "Subspace overlap",
+        "num",
+        "Difference",
+        "Agreement of the leading singular directions with the first model's, from 0 to 1.",
+    ),
+    "delta_log_spectral_norm": ("ΔW: log λ max", "num", "Difference", "log₁₀ of the largest eigenvalue of the difference."),
+    "delta_stable_rank": ("ΔW: stable rank", "num", "Difference", "Stable rank of the difference."),
+    "delta_alpha": ("ΔW: α", "num", "Difference", "α of the spectrum of the difference."),
+    "p_adjusted": ("p adjusted", "num", "", "The p-value corrected for the number of measures tried."),
+    "baseline": ("Baseline", "text", "", "Says nothing but how deep or large a model is; every measure has to beat it."),
+    "n_layers": ("Layers", "int", "", "Layers with at least one matrix."),
+    "n_weights": ("Weights", "int", "", "Entries of all matrices."),
+    "n_fitted": ("Fitted", "int", "", "Matrices with a power-law fit."),
+    "n_doubtful": ("Doubtful", "int", "", "Fits not to be believed."),
+    "n_failed": ("Failed", "int", "", "Matrices that are not readable as numbers."),
+    "n_skipped": ("Left out", "int", "", "Tensors that are no matrices."),
+    "n_unfitted": ("Not fitted", "int", "", "Matrices without a fit."),
     "lambda_max": ("λ max", "num", _NORM, "Largest eigenvalue of WᵀW."),
     "log_alpha_norm": ("log α-norm", "num", _NORM, "log₁₀ Σ λ_i^α."),
-    "log_frobenius_norm": ("log ‖W‖²_F", "num", _NORM, "log₁₀ of the squared Frobenius norm."),
+    "log_frobenius_norm": ("log ‖W‖²", "num", _NORM, "log₁₀ of the squared Frobenius norm of the matrix."),
     "log_spectral_norm": ("log λ max", "num", _NORM, "log₁₀ of the largest eigenvalue, the squared spectral norm."),
     "stable_rank": ("Stable rank", "num", _RANK, "‖W‖²_F / ‖W‖²₂: how many directions carry the norm."),
     "log_stable_rank": ("log stable rank", "num", _RANK, "Logarithm of the stable rank."),
@@ -75,7 +107,10 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def label_of(key: str) -> str:
     """The heading of a column or fact."""
-    return COLUMNS[key][0] if key in COLUMNS else text_of(key, 60).replace("_", " ").strip() or "–"
+    if key in COLUMNS:
+        return COLUMNS[key][0]
+    words = text_of(key, 60).replace("_", " ").strip() or "–"
+    return words[0].upper() + words[1:]
 
 
 def group_of(key: str) -> str:
@@ -135,8 +170,8 @@ def number_of(value: Any, digits: int = 4) -> str:
     if size and (size < 1e-3 or size >= 1e6):
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         return f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPT)}".replace("-", "−")
-    whole = len(str(int(size)))
-    return f"{value:,.{max(0, digits - whole) if size >= 1 else digits - 1}f}".replace("-", "−")
+    whole = int(float(f"{size:.{digits}g}"))
+    return f"{value:,.{max(0, digits - len(str(whole))) if whole else digits - 1}f}".replace("-", "−")
 
 
 def bytes_of(count: float) -> str:

@@ -29,7 +29,7 @@ function format(value, digits = 4) {
     const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
     return (mantissa + "×" + power(Number(exponent))).replace(/^-/, "−");
   }
-  const places = size >= 1 ? Math.max(0, digits - String(Math.trunc(size)).length) : digits - 1;
+  const whole = Math.trunc(Number(size.toPrecision(digits))), places = whole >= 1 ? Math.max(0, digits - String(whole).length) : digits - 1;
   return value.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }).replace("-", "−");
 }
 function bytes(count) {
@@ -57,20 +57,20 @@ function linearTicks(low, high, n) {
   const step = [1, 2, 5, 10].map((m) => m * base).find((m) => m >= raw);
   const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const ticks = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) ticks.push([k * step, plainTick(k * step, places)]);
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) ticks.push([k * step, plainTick(k * step + 0, places)]);
   return ticks;
 }
-const plainTick = (v, places) => (Math.abs(v) >= 1e6 || (v !== 0 && places > 4) ? format(v, 2) : v.toLocaleString("en-US", { maximumFractionDigits: places }).replace("-", "−"));
+const plainTick = (v, places) => (v === 0 ? "0" : Math.abs(v) >= 1e6 || (v !== 0 && places > 4) ? format(v, 2) : v.toLocaleString("en-US", { maximumFractionDigits: places }).replace("-", "−"));
 function logTicks(a, b, n) {
   const first = Math.ceil(a - 1e-9), last = Math.floor(b + 1e-9), ticks = [];
   if (last - first >= 2) {
     const step = Math.max(1, Math.ceil((last - first) / Math.max(1, n)));
-    for (let k = Math.ceil(first / step) * step; k <= last; k += step) ticks.push([10 ** k, Math.abs(k) <= 2 ? format(10 ** k, 1) : power(k)]);
+    for (let k = Math.ceil(first / step) * step; k <= last; k += step) ticks.push([10 ** k, Math.abs(k) <= 3 ? plainTick(10 ** k, 3) : power(k)]);
     return ticks;
   }
   for (let k = Math.floor(a); k <= Math.ceil(b); k++) for (const m of [1, 2, 5]) {
     const v = m * 10 ** k;
-    if (Math.log10(v) >= a - 1e-9 && Math.log10(v) <= b + 1e-9) ticks.push([v, format(Number(v.toPrecision(1)), v < 1e-3 ? 1 : v >= 1 ? 1 : 2)]);
+    if (Math.log10(v) >= a - 1e-9 && Math.log10(v) <= b + 1e-9) ticks.push([v, k < -4 ? format(v, 1) : plainTick(v, Math.max(0, -k))]);
   }
   return ticks;
 }

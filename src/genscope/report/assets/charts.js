@@ -27,7 +27,7 @@ function frame(width, height, o) {
   for (const [v, text] of Y.ticks(clamp(Math.floor((height - bottom - top) / 42), 2, 8))) {
     svg.append(line(left, trim(Y(v)), width - right, trim(Y(v)), "grid"), label(left - 8, trim(Y(v)) + 4, text, { "text-anchor": "end" }));
   }
-  const xticks = o.xticks || X.ticks(clamp(Math.floor((width - left - right) / 80), 2, 12));
+  const xticks = o.xticks || X.ticks(clamp(Math.floor((width - left - right) / 70), 3, 12));
   for (const [v, text] of xticks) if (X(v) >= left - 1 && X(v) <= width - right + 1) {
     svg.append(line(trim(X(v)), height - bottom, trim(X(v)), height - bottom + 4, "frame"), label(trim(X(v)), height - bottom + 17, text, { "text-anchor": "middle" }));
   }
@@ -40,15 +40,15 @@ function frame(width, height, o) {
 // Pointer and keys over points {px, py, lines, row}: the nearest one is marked; click or Enter chooses it.
 function explore(f, points, choose) {
   const mark = s("path", { class: "halo", d: "M0 0" });
-  const guide = line(-9, f.top, -9, f.bottom, "mark");
+  const guide = path("", { class: "mark" });
   const area = s("rect", { class: "hit" + (choose ? " go" : ""), x: f.left - 6, y: f.top - 6, width: Math.max(0, f.right - f.left + 12), height: f.bottom - f.top + 12 });
   let at = -1;
-  const clear = () => { at = -1; mark.setAttribute("d", "M0 0"); guide.setAttribute("x1", -9); guide.setAttribute("x2", -9); hideTip(); };
+  const clear = () => { at = -1; mark.setAttribute("d", "M0 0"); guide.setAttribute("d", "M0 0"); hideTip(); };
   const point = (index, aloud) => {
     at = index;
     const p = points[index], box = f.svg.getBoundingClientRect(), zoom = box.width / f.width || 1;
     mark.setAttribute("d", SHAPES[0](p.px, p.py, 7));
-    guide.setAttribute("x1", p.px); guide.setAttribute("x2", p.px);
+    guide.setAttribute("d", `M${p.px} ${f.top}V${f.bottom}`);
     showTip(p.lines, box.left + p.px * zoom, box.top + p.py * zoom);
     if (aloud) say(p.lines.join(", "));
   };
@@ -81,10 +81,11 @@ function depthChart(width, points, o) {
   const y = o.log ? padded(low, high, true) : padded(low, high, false);
   if (o.band && !o.log) y[0] = Math.max(0, Math.min(y[0], 1));
   const last = Math.max(1, ...points.map((p) => p.x)), f = frame(width, o.height, { x: [0.3, last + 0.7], y, ylog: o.log, title: o.title, desc: o.desc, ylabel: o.ylabel, xlabel: o.xlabel, interactive: true });
+  let note = null;
   if (o.band) {
     const a = f.Y(o.band[1]), b = f.Y(o.band[0]);
     f.svg.append(s("rect", { class: "band", x: f.left, y: a, width: f.right - f.left, height: b - a }), path(`M${f.left} ${a}H${f.right}M${f.left} ${b}H${f.right}`, { class: "band-edge" }));
-    f.svg.append(label(f.right - 8, a + 16, width < 520 ? "typical range" : "range typical of well-trained layers", { "text-anchor": "end" }));
+    note = label(f.right - 8, b - 7, width < 520 ? "typical range" : "range typical of well-trained layers", { "text-anchor": "end", class: "over" });
   }
   const radius = points.length > 1500 ? 1.6 : points.length > 400 ? 2.4 : o.height < 200 ? 2.6 : points.length > 120 ? 3.4 : 4.6;
   const layers = new Map();
@@ -100,6 +101,7 @@ function depthChart(width, points, o) {
     const [group, look, fade] = key.split(" ");
     f.svg.append(s("g", { class: `s${group % 8} ${fade}` }, path(layer.whisk, { class: "whisk" }), path(layer.dots, { class: look, "data-dots": (layer.dots.match(/M/g) || []).length })));
   }
+  if (note) f.svg.append(note);
   const chosen = points.find((p) => p.row === o.selected);
   if (chosen) f.svg.append(line(chosen.px, f.top, chosen.px, f.bottom, "here"), path(SHAPES[0](chosen.px, chosen.py, radius + 4), { class: "halo" }));
   explore(f, points, o.choose);
@@ -110,7 +112,8 @@ function depthChart(width, points, o) {
 function spectrumChart(width, height, curves, facts, mode) {
   const main = mode === "density" ? curves.hist : curves.ccdf, twin = mode === "density" ? null : curves.twin, bulk = mode === "density" ? curves.mp?.curve : null;
   const xs = extent([...main.x, ...(twin ? twin.x : []), facts.xmin, curves.mp?.edge].filter((v) => v > 0)), ys = extent([...main.y, ...(twin ? twin.y : [])]);
-  const x = padded(Math.max(xs[0], xs[1] * 1e-7), xs[1], true), y = padded(Math.max(ys[0], ys[1] * 1e-9), ys[1], true);
+  const bulkStart = curves.ccdf ? curves.ccdf.x.find((v, k) => curves.ccdf.y[k] <= 0.98) ?? xs[0] : xs[0], hidden = bulkStart / xs[0] > 8;
+  const x = padded(Math.max(hidden ? bulkStart / 1.5 : xs[0], xs[1] * 1e-7), xs[1], true), y = padded(Math.max(ys[0], ys[1] * 1e-9), ys[1], true);
   const desc = `${main.x.length} points from λ ${format(xs[0], 2)} to ${format(xs[1], 2)}` + (isNumber(facts.alpha) ? `; fitted tail with α ${format(facts.alpha, 3)} above xmin ${format(facts.xmin, 3)}` : "");
   const f = frame(width, height, { x, y, xlog: true, ylog: true, title: mode === "density" ? "Density of eigenvalues" : "Share of eigenvalues above λ", desc,
     xlabel: "eigenvalue λ of WᵀW", ylabel: mode === "density" ? "density ρ(λ)" : "share above λ", interactive: true });
@@ -121,24 +124,26 @@ function spectrumChart(width, height, curves, facts, mode) {
   if (fitted) f.svg.append(s("rect", { class: "tail", x: px(facts.xmin), y: f.top, width: Math.max(0, f.right - px(facts.xmin)), height: f.bottom - f.top }));
   if (twin) { f.svg.append(s("g", { class: "s6" }, path(trace(twin), { class: "stroke thin dotted" }))); keys.push(swatch(s("g", { class: "s6" }, line2("stroke thin dotted")), "randomized twin")); }
   if (bulk) { f.svg.append(s("g", { class: "s2" }, path(trace(bulk), { class: "stroke thin" }))); keys.push(swatch(s("g", { class: "s2" }, line2("stroke thin")), "random bulk (Marchenko–Pastur)")); }
+  const bin = mode === "density" ? 10 ** (Math.min(...main.x.slice(1).map((v, k) => Math.log10(v / main.x[k]))) / 2) : 1, seen = main.x.map((v, k) => [v, main.y[k]]).filter(([v, w]) => v >= x[0] && w >= y[0]);
+  const bars = seen.map(([v, w]) => `M${px(v / bin)} ${f.bottom}V${py(w)}H${px(v * bin)}V${f.bottom}z`).join(""), tops = seen.map(([v, w]) => `M${px(v / bin)} ${py(w)}H${px(v * bin)}`).join("");
   const dots = main.x.reduce((d, v, k) => (v < x[0] || main.y[k] < y[0] ? d : d + shape(0, px(v), py(main.y[k]), main.x.length > 90 ? 2 : 2.6)), "");
-  f.svg.append(s("g", { class: "s0" }, mode === "density" ? path(trace(main), { class: "stroke thin" }) : null, path(dots, { class: "solid" })));
-  keys.unshift(swatch(s("g", { class: "s0" }, path(shape(0, 11, 6, 3.4), { class: "solid" })), "eigenvalues"));
+  f.svg.append(s("g", { class: "s0" }, mode === "density" ? [path(bars, { class: "area" }), path(tops, { class: "stroke thin" })] : path(dots, { class: "solid" })));
+  keys.unshift(swatch(s("g", { class: "s0" }, mode === "density" ? [path("M1 3H21V12H1z", { class: "area" }), path("M1 3H21", { class: "stroke thin" })] : path(shape(0, 11, 6, 3.4), { class: "solid" })), "eigenvalues"));
+  if (hidden) keys.push(h("li", { text: "the smallest 2% lie left of the frame" }));
   if (fitted) {
     const value = (v, a) => (mode === "density" ? (facts.tailShare * (a - 1)) / facts.xmin * (v / facts.xmin) ** -a : facts.tailShare * (v / facts.xmin) ** (1 - a));
-    const clip = (a) => { // the straight line from xmin until it leaves the frame
-      const e = mode === "density" ? a : a - 1, end = Math.min(x[1], facts.xmin * (value(facts.xmin, a) / y[0]) ** (1 / Math.max(e, 1e-9)));
-      return [[px(facts.xmin), py(value(facts.xmin, a))], [px(end), py(value(end, a))]];
-    };
-    if (isNumber(facts.low) && isNumber(facts.high) && facts.low > 1) f.svg.append(s("g", { class: "s3" }, path("M" + [...clip(facts.low), clip(facts.high)[1], clip(facts.high)[0]].map((p) => p.join(" ")).join("L") + "Z", { class: "area" })));
-    f.svg.append(s("g", { class: "s3" }, path("M" + clip(facts.alpha).map((p) => p.join(" ")).join("L"), { class: "stroke dashed" })));
+    const free = (v) => trim(clamp(f.Y(Math.max(v, 1e-300)), -4000, 4000)), start = `M${px(facts.xmin)} ${free(value(facts.xmin, facts.alpha))}`, end = (a) => `L${f.right} ${free(value(x[1], a))}`;
+    const box = `frame${(serial += 1)}`, inBox = { "clip-path": `url(#${box})` };
+    f.svg.append(s("clipPath", { id: box }, s("rect", { x: f.left, y: f.top, width: f.right - f.left, height: f.bottom - f.top })));
+    if (isNumber(facts.low) && isNumber(facts.high) && facts.low > 1) f.svg.append(s("g", { class: "s3" }, path(start + end(facts.low) + end(facts.high) + "Z", { class: "area", ...inBox })));
+    f.svg.append(s("g", { class: "s3" }, path(start + end(facts.alpha), { class: "stroke dashed", ...inBox })));
     keys.push(swatch(s("g", { class: "s3" }, line2("stroke dashed")), `fit, α ${format(facts.alpha, 3)}` + (isNumber(facts.low) ? ` (95% ${format(facts.low, 3)}–${format(facts.high, 3)})` : "")));
-    f.svg.append(s("g", { class: "s1" }, path(`M${px(facts.xmin)} ${f.top}V${f.bottom}`, { class: "stroke thin" })), label(px(facts.xmin) + 5, f.top + 12, "xmin", { class: "label" }));
+    f.svg.append(s("g", { class: "s1" }, path(`M${px(facts.xmin)} ${f.top}V${f.bottom}`, { class: "stroke thin" })), label(px(facts.xmin) - 5, f.top + 12, "xmin", { class: "label over", "text-anchor": "end" }));
     keys.push(swatch(s("g", { class: "s1" }, path("M11 0V12", { class: "stroke thin" })), `xmin ${format(facts.xmin, 3)}, tail shaded`));
   }
   const edge = curves.mp?.edge;
   if (edge > 0) {
-    f.svg.append(s("g", { class: "s2" }, path(`M${px(edge)} ${f.top}V${f.bottom}`, { class: "stroke thin dashed" })), label(px(edge) - 5, f.top + 28, "MP edge", { class: "label", "text-anchor": "end" }));
+    f.svg.append(s("g", { class: "s2" }, path(`M${px(edge)} ${f.top}V${f.bottom}`, { class: "stroke thin dashed" })), label(px(edge) + 5, f.top + 12, "MP edge", { class: "label over" }));
     keys.push(swatch(s("g", { class: "s2" }, path("M11 0V12", { class: "stroke thin dashed" })), `MP edge ${format(edge, 3)}`));
   }
   const words = mode === "density" ? "density" : "share above";
@@ -149,14 +154,15 @@ function spectrumChart(width, height, curves, facts, mode) {
 // series: [{name, points: [{x, y, lines, row}]}]; joined: connect points of the same x between series
 function seriesChart(width, series, o) {
   const every = series.flatMap((one) => one.points.filter((p) => isNumber(p.y) && (!o.ylog || p.y > 0) && (!o.xlog || p.x > 0)));
-  const edges = o.lines ? every.flatMap((p) => [p.y, p.low, p.high]) : every.map((p) => p.y);
+  const inner = extent(every.map((p) => p.y)), reach = (inner[1] - inner[0]) * 0.6; // long intervals are cut so that the points stay apart
+  const edges = every.flatMap((p) => [p.y, p.low, p.high]).map((v) => (isNumber(v) && !o.lines ? clamp(v, inner[0] - reach, inner[1] + reach) : v));
   const f = frame(width, o.height, { x: o.x || padded(...extent(every.map((p) => p.x)), o.xlog), y: padded(...extent(o.zero ? [...edges, 0] : edges), o.ylog), ...o, interactive: true });
   if (o.band) f.svg.append(s("rect", { class: "band", x: f.left, y: clamp(f.Y(o.band[1]), f.top, f.bottom), width: f.right - f.left, height: Math.max(0, clamp(f.Y(o.band[0]), f.top, f.bottom) - clamp(f.Y(o.band[1]), f.top, f.bottom)) }));
   for (const p of every) Object.assign(p, { px: trim(f.X(p.x)), py: trim(f.Y(p.y)) });
   if (o.joined) {
-    const columns = new Map();
-    for (const p of every) { const e = columns.get(p.px) || columns.set(p.px, [p.py, p.py]).get(p.px); e[0] = Math.min(e[0], p.py); e[1] = Math.max(e[1], p.py); }
-    f.svg.append(path([...columns].map(([x, e]) => `M${x} ${e[0]}V${e[1]}`).join(""), { class: "link" }));
+    const rows = new Map();
+    for (const p of every) rows.set(p.row, rows.has(p.row) ? `${rows.get(p.row)}L${p.px} ${p.py}` : `M${p.px} ${p.py}`);
+    f.svg.append(path([...rows.values()].join(""), { class: "link" }));
   }
   const radius = o.radius ?? (every.length > 600 ? 2 : every.length > 150 ? 3 : 4.2);
   series.forEach((one, index) => {
@@ -180,7 +186,7 @@ function mountChanges(host, section) {
   const redraw = responsive(body, (width) => {
     const key = choice.value, name = choice.selectedOptions[0].textContent;
     const series = section.models.map((model, k) => ({ name: model, points: table.rows.filter((row) => isNumber(table.at(`${key}[${k}]`, row)) && (!stateOf.kept || stateOf.kept.has(row)))
-      .map((row) => ({ row, x: row + 1, y: table.at(`${key}[${k}]`, row), low: table.at(`${key}_low[${k}]`, row), high: table.at(`${key}_high[${k}]`, row), lines: [nameOf(row), `${model}: ${format(table.at(`${key}[${k}]`, row))}`, `change ${format(table.at(key + ".change", row), 3)}`] })) }));
+      .map((row) => ({ row, x: row + 1 + (section.models.length > 1 ? (k / (section.models.length - 1) - 0.5) * 0.36 : 0), y: table.at(`${key}[${k}]`, row), low: table.at(`${key}_low[${k}]`, row), high: table.at(`${key}_high[${k}]`, row), lines: [nameOf(row), `${model}: ${format(table.at(`${key}[${k}]`, row))}`, `change ${format(table.at(key + ".change", row), 3)}`] })) }));
     if (!series.some((one) => one.points.length)) return body.replaceChildren(h("p", { class: "empty", text: `${name} has no value in any shared layer.` }));
     body.replaceChildren(seriesChart(width, series, { height: width < 520 ? 280 : 340, x: [0.3, table.n + 0.7], joined: true, title: `${name} by depth and model`, desc: "One mark per model, joined within a layer. Enter selects the layer.",
       xlabel: "matrix, in the order of the checkpoint", ylabel: name, band: key === "alpha" ? [2, 6] : null, selected: stateOf.row, choose }));
@@ -209,7 +215,7 @@ function mountForest(host, section) {
     svg.append(label((X(-1) + X(1)) / 2, height - 4, "Kendall's τ with the score", { "text-anchor": "middle" }));
     items.forEach((item, k) => {
       const y = k * pitch + (narrow ? 34 : 22), low = item.kendall_low, high = item.kendall_high, sure = isNumber(low) && isNumber(high) && low * high > 0;
-      const full = item.measure + (item.baseline ? " (baseline)" : ""), name = full.length > 44 ? full.slice(0, 43) + "…" : full, words = `${format(item.kendall, 2)}` + (isNumber(low) ? ` (${format(low, 2)} to ${format(high, 2)})` : "");
+      const full = item.measure + (item.baseline ? " (baseline)" : ""), name = full.length > 44 ? full.slice(0, 43) + "…" : full, words = two(item.kendall) + (isNumber(low) && isNumber(high) ? ` (${two(low)} to ${two(high)})` : "");
       const row = s("g", { class: sure ? "s0" : "s6" }, s("title", { text: `${item.measure}: τ ${words}` + (isNumber(item.p_value) ? `, p ${format(item.p_value, 2)}` : "") }));
       row.append(narrow ? label(room, y - 12, `${name}  ${words}`, { class: "label" }) : label(room - 14, y + 4, fit(name, room), { class: "label", "text-anchor": "end" }));
       if (isNumber(low) && isNumber(high)) row.append(line(trim(X(clamp(low, -1, 1))), y, trim(X(clamp(high, -1, 1))), y, "stroke"));
@@ -224,14 +230,15 @@ function mountForest(host, section) {
   if (page.verb === "rank") return;
   const columns = ["measure", "n", "spearman", "kendall", "p_value", "r2", "loo_rmse"].filter((key) => items.some((item) => item[key] !== undefined));
   const title = { measure: "Measure", n: "Models", spearman: "Spearman ρ", kendall: "Kendall τ", p_value: "p-value", r2: "R²", loo_rmse: "LOO RMSE" };
-  host.append(h("div", { class: "box" }, h("table", {}, h("thead", {}, h("tr", {}, columns.map((key) => h("th", { scope: "col", class: "plain", text: title[key] })))),
+  host.append(h("div", { class: "box forest-table" }, h("table", {}, h("thead", {}, h("tr", {}, columns.map((key) => h("th", { scope: "col", class: "plain", text: title[key] })))),
     h("tbody", {}, items.map((item) => h("tr", {}, columns.map((key) => h("td", { text: format(item[key]) }))))))));
 }
+const two = (v) => v.toFixed(2).replace("-", "−");
 const fit = (text, room) => (text.length * 6.6 > room ? text.slice(0, Math.max(4, Math.floor(room / 6.6) - 1)) + "…" : text);
 
 function scatterSeries(one) {
   const groups = [...new Set(one.groups)];
-  const at = (k) => ({ x: one.x[k], y: one.y[k], lines: [one.labels[k] || `model ${k + 1}`, `${one.label} ${format(one.x[k])}`, `score ${format(one.y[k])}`, ...(one.groups[k] ? [one.groups[k]] : [])] });
+  const at = (k) => ({ x: one.x[k], y: one.y[k], lines: [one.labels[k] || `model ${k + 1}`, `${one.measure} ${format(one.x[k])}`, `score ${format(one.y[k])}`, ...(one.groups[k] ? [one.groups[k]] : [])] });
   const points = one.x.map((_, k) => k).filter((k) => isNumber(one.x[k]) && isNumber(one.y[k]));
   return (groups.length ? groups : [""]).map((group) => ({ name: group, points: points.filter((k) => !groups.length || one.groups[k] === group).map(at) }));
 }
@@ -240,9 +247,9 @@ function mountScatter(host, section) {
   let chosen = 0;
   const redraw = () => {
     const one = section.charts[chosen], series = scatterSeries(one);
-    caption.textContent = `${one.label} against ${section.target}`;
+    caption.textContent = `${one.measure} against ${section.target}`;
     keys.replaceChildren(series.length > 1 ? legend(series.map((other, k) => swatch(s("g", { class: "s" + (k % 8) }, path(shape(k, 11, 6, 4), { class: "solid" })), other.name))) : "");
-    drawLarge.now = (width) => large.replaceChildren(seriesChart(width, series, { height: width < 520 ? 280 : 360, title: caption.textContent, desc: `${one.x.length} models`, xlabel: one.label, ylabel: section.target }));
+    drawLarge.now = (width) => large.replaceChildren(seriesChart(width, series, { height: width < 520 ? 280 : 360, title: caption.textContent, desc: `${one.x.length} models`, xlabel: one.measure, ylabel: section.target }));
     figures.forEach((figure, k) => figure.setAttribute("aria-pressed", String(k === chosen)));
     drawLarge.queue?.();
   };
@@ -255,10 +262,10 @@ function mountScatter(host, section) {
   host.append(grid);
   section.charts.forEach((one, k) => {
     const body = h("div"), pick = () => { chosen = k; redraw(); };
-    const figure = h("figure", { class: "pick", tabindex: 0, role: "button", "aria-pressed": "false", on: { click: pick, keydown: (event) => { if (event.target === figure && (event.key === "Enter" || event.key === " ")) { event.preventDefault(); pick(); } } } }, h("figcaption", { text: one.label }), body);
+    const figure = h("figure", { class: "pick", tabindex: 0, role: "button", "aria-pressed": "false", on: { click: pick, keydown: (event) => { if (event.target === figure && (event.key === "Enter" || event.key === " ")) { event.preventDefault(); pick(); } } } }, h("figcaption", { text: one.measure }), body);
     figures.push(figure);
     grid.append(figure);
-    responsive(body, (width) => { const svg = seriesChart(width, scatterSeries(one), { height: 170, radius: 3, title: `${one.label} against ${section.target}`, desc: "" }); svg.removeAttribute("tabindex"); body.replaceChildren(svg); });
+    responsive(body, (width) => { const svg = seriesChart(width, scatterSeries(one), { height: 170, radius: 3, title: `${one.measure} against ${section.target}`, desc: "" }); svg.removeAttribute("tabindex"); body.replaceChildren(svg); });
   });
   redraw();
 }

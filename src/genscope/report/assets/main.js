@@ -93,13 +93,13 @@ function mountLens(host, section) {
       on: { click: () => { stateOf.mode = mode; writeAddress({ curve: mode }); bus.emit("select", { row, from: "lens" }); } } })) : null);
     const status = table.at("status", row), verdict = table.at("verdict", row) || table.at("reason", row);
     const held = host.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") || document.activeElement.dataset.mode : null;
-    host.replaceChildren(
+    host.replaceChildren(...[
       h("div", { class: "lens-head" },
         h("h3", {}, h("span", { text: table.label(row), title: table.full(row).slice(0, 512) }), h("span", { class: "sub", text: `${row + 1} of ${table.n}` + (table.at("kind", row) ? ` · ${table.at("kind", row)}` : "") + (table.at("view", row) ? ` · ${table.at("view", row)}` : "") })),
         status ? h("span", { class: "badge badge-" + status, text: status }) : null, pick,
         h("span", { class: "set" }, button("←", "Previous layer", -1, row === 0), button("→", "Next layer", 1, row === table.n - 1))),
       verdict ? h("p", { class: "lens-verdict", text: verdict }) : null,
-      h("div", { class: "lens" }, parts.chart, section.models ? models(row, section.models) : pairs(row)));
+      h("div", { class: "lens" }, parts.chart, section.models ? models(row, section.models) : pairs(row))].filter(Boolean));
     if (held) (host.querySelector(`[aria-label="${CSS.escape(held)}"]:not(:disabled)`) || host.querySelector(`[data-mode="${CSS.escape(held)}"]`) || host.querySelector("button:not(:disabled)"))?.focus({ preventScroll: true });
     parts.draw = (width) => drawSpectra(parts.chart, width, row, packed, section.models);
     parts.redraw ? parts.redraw() : (parts.redraw = responsive(parts.chart, (width) => parts.draw(width)));
@@ -131,7 +131,7 @@ function pairs(row) {
   const groups = new Map();
   for (const column of table.columns) {
     const value = table.at(column.key, row);
-    if (value === null || value === undefined || ["layer", "measure", "verdict", "status", "kind", "view"].includes(column.key) || column.kind === "interval") continue;
+    if (value === null || value === undefined || ["layer", "measure", "verdict", "status", "reason", "kind", "view"].includes(column.key) || column.kind === "interval") continue;
     groups.set(column.group, [...(groups.get(column.group) || []), h("div", { title: column.hint }, h("span", { text: column.label }), h("span", { text: cell(table, column, row) }))]);
   }
   const first = ["Power-law tail", "Norms", "Rank and entropy", "Bulk (Marchenko–Pastur)", "Matrix"];

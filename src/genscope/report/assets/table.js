@@ -162,7 +162,7 @@ function chips(table, key, state, refresh) {
     } } }, h("option", { value: "", text: `Every ${key}` }), [...tally].map(([value, n]) => h("option", { value: "=" + value, text: `${value} (${n})` })));
     return choice;
   }
-  return h("span", { class: "set", role: "group", "aria-label": "Filter by " + key }, [...tally].map(([value, n]) => {
+  return h("span", { class: "set chips", role: "group", "aria-label": "Filter by " + key }, [...tally].map(([value, n]) => {
     const chip = h("button", { type: "button", "aria-pressed": "true", "data-filter": key, "data-value": value, text: `${value} ${n}`, on: { click: () => {
       off.has(value) ? off.delete(value) : off.add(value);
       chip.setAttribute("aria-pressed", String(!off.has(value)));
