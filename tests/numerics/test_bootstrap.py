@@ -29,9 +29,8 @@ def test_interval_agrees_with_scipy() -> None:
     y = x + rng.normal(size=40)
     tau = weighted_correlations(resampling_weights(40, 3000, rng), x[None], y)[0][0]
     low, high = percentile_interval(tau) or (0.0, 0.0)
-    reference = stats.bootstrap(
-        (x, y), lambda a, b: stats.kendalltau(a, b).statistic, paired=True, vectorized=False, n_resamples=1500, method="percentile", rng=np.random.default_rng(2)
-    ).confidence_interval
+    options = {"paired": True, "vectorized": False, "n_resamples": 1500, "method": "percentile", "rng": np.random.default_rng(2)}
+    reference = stats.bootstrap((x, y), lambda a, b: stats.kendalltau(a, b).statistic, **options).confidence_interval
     assert (low, high) == pytest.approx((reference.low, reference.high), abs=0.03)
 
 

@@ -91,6 +91,6 @@ def _columns(result: "Result", wide: bool) -> list[tuple[str, tuple[str, str]]]:
     if wide:
         columns += [("Holm", ("p_adjusted", ".2g")), ("R²", ("r2", ".2f")), ("RMSE", ("rmse", ".3g")), ("unseen", ("loo_rmse", ".3g"))]
     optional = [("ψ", "granulated_kendall"), ("CMI", "cmi"), ("worst sign", "sign_error_worst")]
-    optional += [("partial τ", "partial_kendall"), ("within τ", "within_kendall")]
+    optional += [("partial ρ", "partial_spearman"), ("within τ", "within_kendall")]
     found = [(title, (key, ".2f")) for title, key in optional if any(row[key] is not None for row in result.rows)]
     return columns + (found if wide else found[-1:])

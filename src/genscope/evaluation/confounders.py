@@ -46,6 +46,9 @@ def partial_from_correlations(correlations: np.ndarray) -> np.ndarray:
 def partial_correlations(batch: Batch, options: RankOptions) -> dict[str, dict[str, Any]]:
     """Kendall's and Spearman's partial correlation of measure and target given all covariates, with bootstrap intervals.
 
+    Read the Spearman one: it goes to 0 when the covariates explain all, for monotone relations close to normal. Kendall's partial τ is printed
+    because the literature does, but it keeps the sign of the overall τ even then.
+
     A covariate that is the measure itself, constant, or missing for some of these models is left out; ``covariates_used`` names the rest.
     """
     rows: dict[str, dict[str, Any]] = {}

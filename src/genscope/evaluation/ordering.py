@@ -29,7 +29,7 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], study: Study) -> dict[str, An
                 "high": row["kendall_high"],
                 "baseline": row["baseline"],
                 "within": row["within_kendall"],
-                "partial": row["partial_kendall"],
+                "partial": row["partial_spearman"],
                 "granulated": row["granulated_kendall"],
             }
             for row in ranked

@@ -45,13 +45,13 @@ def _confounding(row: Mapping[str, Any]) -> str | None:
             sentences.append(f"Simpson's paradox: τ is {overall:+.2f} over all models but {within:+.2f} within groups")
         elif clear and not _clear(row, "within_kendall"):
             sentences.append(f"mostly a difference between groups: τ {overall:+.2f} over all models, {within:+.2f} within groups, which may be 0")
-    partial = row.get("partial_kendall")
+    partial = row.get("partial_spearman")  # Kendall's partial τ stays away from 0 even when the covariates explain everything
     if clear and partial is not None and overall is not None:
         given = ", ".join(row["covariates_used"])
-        if partial * overall < 0 and _clear(row, "partial_kendall"):
-            sentences.append(f"turns around once {given} is known (partial τ {partial:+.2f})")
-        elif not _clear(row, "partial_kendall"):
-            sentences.append(f"not told from 0 once {given} is known (partial τ {partial:+.2f})")
+        if partial * overall < 0 and _clear(row, "partial_spearman"):
+            sentences.append(f"turns around once {given} is known (partial ρ {partial:+.2f})")
+        elif not _clear(row, "partial_spearman"):
+            sentences.append(f"not told from 0 once {given} is known (partial ρ {partial:+.2f})")
     return "; ".join(sentences) or None
 
 
