@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ from genscope.core import strict_json
 from genscope.core.text import display_name, valid_unicode
 from genscope.report.wording import COLUMNS, group_of, label_of, text_of
 
-_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+# What could end a script element or a line of a script, and what could reorder or hide text in an editor.
+_UNSAFE = re.compile("[<>&\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _NAME_STORED, _NAME_SHOWN, _LEVELS = 512, 120, 4095
 _CURVE_BYTES, _MOST_POINTS, _FEWEST_POINTS = 4_000_000, 160, 24
 
@@ -19,9 +21,7 @@ _CURVE_BYTES, _MOST_POINTS, _FEWEST_POINTS = 4_000_000, 160, 24
 def script_json(value: Any) -> str:
     """Strict, compact JSON in which no character can end or open an HTML element or a line of JavaScript."""
     text = json.dumps(strict_json.plain(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    for character, escape in _ESCAPES.items():
-        text = text.replace(character, escape)
-    return text
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], visible: Sequence[str], name: str) -> dict[str, Any]:

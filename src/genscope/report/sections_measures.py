@@ -52,7 +52,7 @@ def forest_section(rows: Any, title: str, lead: str = "") -> Section | None:
         return None
     keys = ("measure", "n", "kendall", "kendall_low", "kendall_high", "spearman", "p_value", "r2", "loo_rmse", "rmse", "baseline")
     items = [{key: text_of(row[key], 100) if isinstance(row[key], str) else row[key] for key in keys if row.get(key) is not None} for row in kept]
-    items.sort(key=lambda item: -abs(item["kendall"]))
+    items.sort(key=lambda item: -abs(float(item["kendall"])))
     return Section("forest", "ranking", title, lead or "Kendall's τ with its 95% interval; the strongest first.", payload={"items": items[:200]})
 
 

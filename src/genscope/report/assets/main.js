@@ -95,7 +95,7 @@ function mountLens(host, section) {
     const held = host.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") || document.activeElement.dataset.mode : null;
     host.replaceChildren(...[
       h("div", { class: "lens-head" },
-        h("h3", {}, h("span", { text: table.label(row), title: table.full(row).slice(0, 512) }), h("span", { class: "sub", text: `${row + 1} of ${table.n}` + (table.at("kind", row) ? ` · ${table.at("kind", row)}` : "") + (table.at("view", row) ? ` · ${table.at("view", row)}` : "") })),
+        h("h3", {}, h("span", { text: table.label(row) }), h("span", { class: "sub", text: `${row + 1} of ${table.n}` + (table.at("kind", row) ? ` · ${table.at("kind", row)}` : "") + (table.at("view", row) ? ` · ${table.at("view", row)}` : "") })),
         status ? h("span", { class: "badge badge-" + status, text: status }) : null, pick,
         h("span", { class: "set" }, button("←", "Previous layer", -1, row === 0), button("→", "Next layer", 1, row === table.n - 1))),
       verdict ? h("p", { class: "lens-verdict", text: verdict }) : null,

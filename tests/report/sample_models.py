@@ -1,0 +1,188 @@
+# ruff: noqa: E501
+"""Made-up results of the verbs on models and measures; ``EVERY`` has one maker per verb."""
+
+import numpy as np
+from tests.report.sample_results import REPRODUCIBILITY, TIMING, analyze_result, ccdf, eigenvalues
+
+from genscope.core.results import Result
+
+
+def compare_result(n_layers: int = 30, n_models: int = 2, seed: int = 1) -> Result:
+    rng = np.random.default_rng(seed)
+    rows, curves = [], {}
+    for index in range(n_layers):
+        row: dict = {
+            "layer": f"blocks.{index}.mlp.weight",
+            "view": "weight",
+            "kind": "linear" if index % 2 else "conv2d",
+            "rows": 64,
+            "cols": 64,
+            "statuses": ["ok"] * n_models,
+            "reasons": [None] * n_models,
+        }
+        move = [0.0, *(float(v) for v in rng.uniform(0.01, 1.4, n_models - 1))]
+        row["relative_change"] = {"values": move, "change": move[-1]}
+        for measure, centre in (("alpha", 3.5), ("alpha_weighted", 4.0), ("log_spectral_norm", 1.1), ("stable_rank", 11.0)):
+            values = [float(abs(rng.normal(centre, 0.15 * centre))) for _ in range(n_models)]
+            row[measure] = {"values": values, "change": values[-1] - values[0]}
+        rows.append(row)
+        curves[f"{row['layer']}::weight"] = {"models": [{"ccdf": ccdf(eigenvalues(rng, 48, 3.0)[0])} for _ in range(n_models)]}
+    ranking = [
+        {
+            "measure": name,
+            "n": 12,
+            "spearman": t * 1.2,
+            "kendall": t,
+            "kendall_low": t - 0.3,
+            "kendall_high": min(1.0, t + 0.2),
+            "p_value": 0.01,
+            "r2": t * t,
+            "loo_rmse": 0.5,
+        }
+        for name, t in (("alpha_weighted", 0.8), ("depth", -0.4), ("alpha", 0.15))
+    ]
+    for row in rows:
+        for end, by in (("low", 0.8), ("high", 1.25)):
+            row[f"alpha_{end}"] = {"values": [by * v for v in row["alpha"]["values"]], "change": 0.0}
+    models = [{"n_matrices": n_layers, "alpha": 3.5 - 0.4 * k, "stable_rank": 11.0, "verdict": "fine"} for k in range(n_models)]
+    summary = {
+        "models": models,
+        "n_unmatched": 1,
+        "verdict": "The second model moved most in its last blocks: α fell by 0.6 on average.",
+        "ranking": ranking,
+        "mean_change_alpha": -0.61,
+    }
+    head = {
+        "models": ["/home/somebody/base.safetensors", "tuned.safetensors", *[f"m{k}" for k in range(3, n_models + 1)]][:n_models],
+        "options": {"measures": "default"},
+        "summary": summary,
+    }
+    return Result(
+        "compare",
+        head,
+        rows,
+        {
+            "unmatched": [
+                {
+                    "layer": "head.weight",
+                    "in": ["base.safetensors", "tuned.safetensors"],
+                    "view": "weight",
+                    "reason": "shapes differ: 10×64 and 100×64",
+                }
+            ]
+        },
+        curves,
+        REPRODUCIBILITY,
+        TIMING,
+    )
+
+
+def rank_result(n_measures: int = 9, n_models: int = 24, seed: int = 2) -> Result:
+    rng = np.random.default_rng(seed)
+    names = ["alpha_weighted", "log_alpha_norm", "alpha", "log_spectral_norm", "stable_rank", "depth", "n_params", "log_frobenius_norm", "entropy"]
+    y = rng.uniform(4, 12, n_models)
+    rows, scatter = [], {}
+    for index in range(n_measures):
+        tau = 0.85 * 0.7**index * (-1) ** (index // 3)
+        rows.append({"measure": names[index % 9] + ("" if index < 9 else str(index)), "n": n_models, "kendall": tau, "kendall_low": max(-1.0, tau - 0.22), "kendall_high": min(1.0, tau + 0.18), "p_value": float(0.001 + 0.9 * (1 - abs(tau)) ** 3),
+                     "spearman": tau * 1.15, "r2": tau * tau, "rmse": 1.1, "loo_rmse": 1.3, "status": "ok", "reason": None})  # fmt: skip
+        scatter[rows[-1]["measure"]] = {
+            "x": y * tau + rng.normal(0, 2 * (1 - abs(tau)), n_models),
+            "y": y,
+            "labels": [f"resnet{k}" for k in range(n_models)],
+            "groups": ["VGG" if k % 3 else "ResNet" for k in range(n_models)],
+        }
+    rows.append({"measure": "sharpness", "n": 0, "kendall": None, "status": "skipped", "reason": "no model has this number"})
+    return Result(
+        "rank",
+        {"n_models": n_models, "summary": {}, "options": {"n_bootstrap": 1000}},
+        rows,
+        {"notes": ["Ties are counted half."]},
+        {"scatter": scatter},
+        REPRODUCIBILITY,
+        TIMING,
+    )
+
+
+def assess_result(seed: int = 3) -> Result:
+    rng = np.random.default_rng(seed)
+    x = np.linspace(-0.1, 0.1, 41)
+    rows = [
+        {
+            "measure": "margin",
+            "layer": None,
+            "value": 1.31,
+            "low": 1.1,
+            "high": 1.5,
+            "status": "ok",
+            "reason": None,
+            "options": {"quantile": 0.1},
+            "seed": 0,
+        },
+        {
+            "measure": "sharpness_magnitude",
+            "layer": None,
+            "value": 0.00042,
+            "low": None,
+            "high": None,
+            "status": "ok",
+            "reason": None,
+            "options": {},
+            "seed": 0,
+        },
+        {
+            "measure": "pac_bayes_bound",
+            "layer": None,
+            "value": None,
+            "low": None,
+            "high": None,
+            "status": "skipped",
+            "reason": "needs the initial weights: pass --initial.",
+            "options": {},
+            "seed": 0,
+        },
+        *(
+            {
+                "measure": "spectral_norm",
+                "layer": f"net.{k}.weight",
+                "value": float(rng.uniform(1, 4)),
+                "low": None,
+                "high": None,
+                "status": "ok",
+                "reason": None,
+                "options": {},
+                "seed": None,
+            }
+            for k in range(12)
+        ),
+    ]
+    curves = {
+        "margins": {"edges": np.linspace(-3, 9, 31), "density": np.exp(-((np.linspace(-3, 9, 30) - 3) ** 2) / 6), "xlabel": "margin"},
+        "sharpness": {
+            "x": x,
+            "y": 0.1 + 40 * x**2,
+            "low": 0.09 + 36 * x**2,
+            "high": 0.11 + 44 * x**2,
+            "xlabel": "step along the direction",
+            "ylabel": "training loss",
+        },
+        "bicriteria": {"train": {"x": [1, 2, 3], "y": [1, 0.5, 0.2]}, "test": {"x": [1, 2, 3], "y": [1.1, 0.8, 0.6]}},
+        "layer_norms": {"layers": [f"net.{k}.weight" for k in range(12)], "values": rng.uniform(1, 4, 12)},
+    }
+    head = {
+        "model": "net.safetensors",
+        "data": "digits",
+        "summary": {"verdict": "The model separates its training data with a wide margin (1.31, 95% 1.10–1.50)."},
+    }
+    return Result("assess", head, rows, {"notes": []}, curves, REPRODUCIBILITY, TIMING)
+
+
+def describe_result(n: int = 40) -> Result:
+    rows = [
+        {"name": f"transformer.h.{k}.attn.c_attn.weight", "shape": [768, 2304], "dtype": "F32" if k % 2 else "BF16", "n_bytes": 768 * 2304 * 4}
+        for k in range(n)
+    ]
+    return Result("describe", {"source": "gpt2"}, rows, {}, {}, REPRODUCIBILITY, TIMING)
+
+
+EVERY = {"analyze": analyze_result, "compare": compare_result, "rank": rank_result, "assess": assess_result, "describe": describe_result}
