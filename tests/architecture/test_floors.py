@@ -27,6 +27,7 @@ FLOOR = {
     "verbs": 4,
     "report": 4,
     "cli": 5,
+    "__main__": 6,
 }
 LONGEST_FILE = 300
 
@@ -55,7 +56,7 @@ def imports_of(path: Path, *, top_level_only: bool = False) -> set[str]:
 def _executed_on_import(body: list[ast.stmt]) -> list[ast.AST]:
     found: list[ast.AST] = []
     for node in body:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        if isinstance(node, ast.If) and ("TYPE_CHECKING" in ast.dump(node.test) or "__name__" in ast.dump(node.test)):
             continue
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found += [node, *(_executed_on_import(node.body) if hasattr(node, "body") else [])]

@@ -130,9 +130,9 @@ def show_dry_run(result: "Result") -> None:
             number(row["predicted_seconds"], ".2g"),
             byte_size(row["predicted_bytes"]),
         ]
-        table.add_row(*cells, display_name(row["reason"] or "", 100))
+        table.add_row(*cells)
     screen.print(table)
-    for skip in result.tail["skipped"]:
+    for skip in (*(row for row in result.rows if row["reason"]), *result.tail["skipped"]):
         screen.print(f"skip {display_name(skip['layer'], 60)}: {display_name(skip['reason'], 160)}")
     summary = result.summary
     screen.print()

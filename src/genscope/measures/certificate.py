@@ -111,9 +111,7 @@ def init_prior_certificate(
 
 
 @measure(symbol=r"R(Q)\leq", unit="error rate", expects="larger gap", source=_SOURCE, invariant_to=("permutation",), cost="certificate draws")
-def pac_bayes_certificate(
-    zero_prior_certificate: Certificate, data_dependent_buffers: tuple[str, ...], n_classes: int, *, certificate_delta: float = 0.05
-) -> Estimate | Undefined:
+def pac_bayes_certificate(zero_prior_certificate: Certificate, data_dependent_buffers: tuple[str, ...], n_classes: int) -> Estimate | Undefined:
     """An upper bound on the true 0–1 error of the randomized network, prior at zero, that holds with probability ``1 − δ``.
 
     It speaks of the network with Gaussian noise on its weights, not of the network itself, and needs i.i.d. training examples.
@@ -122,9 +120,7 @@ def pac_bayes_certificate(
 
 
 @measure(symbol=r"R(Q)\leq", unit="error rate", expects="larger gap", source=_SOURCE, invariant_to=("permutation",), cost="certificate draws")
-def pac_bayes_certificate_init(
-    init_prior_certificate: Certificate, data_dependent_buffers: tuple[str, ...], n_classes: int, *, certificate_delta: float = 0.05
-) -> Estimate | Undefined:
+def pac_bayes_certificate_init(init_prior_certificate: Certificate, data_dependent_buffers: tuple[str, ...], n_classes: int) -> Estimate | Undefined:
     """An upper bound on the true 0–1 error of the randomized network, prior at the initialization, with probability ``1 − δ``."""
     return _judged(init_prior_certificate, data_dependent_buffers, n_classes)
 
@@ -132,7 +128,7 @@ def pac_bayes_certificate_init(
 def _judged(certificate: Certificate, buffers: tuple[str, ...], n_classes: int) -> Estimate | Undefined:
     if buffers:
         return Undefined(
-            f"{buffers[0]!r} was learned from the data but is not part of the prior and posterior, so no certificate holds; fold the BatchNorm layers first"
+            f"{buffers[0]!r} was learned from the data but has no part in the prior and posterior, so no certificate holds; fold the BatchNorm"
         )
     guessing = 1.0 - 1.0 / max(2, n_classes)
     value = Estimate(certificate.bound, certificate.monte_carlo_error, certificate.bound)
@@ -144,7 +140,7 @@ def _judged(certificate: Certificate, buffers: tuple[str, ...], n_classes: int) 
     )  # fmt: skip
 
 
-def _certificate(params, initial, forward, loss, batches, n_examples, rng, delta, n_draws, n_each) -> Certificate:  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _certificate(params, initial, forward, loss, batches, n_examples, rng, delta, n_draws, n_each) -> Certificate:  # type: ignore[no-untyped-def]
     statistic = loss_and_error_sums(forward, loss)
     distance = 0.0
     for name, value in params.items():

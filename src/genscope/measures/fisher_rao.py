@@ -28,7 +28,7 @@ def fisher_rao_norm(params: Params, forward: Forward, loss: str, subset: Subset)
         def losses(point: Params, x=x, y=y):  # type: ignore[no-untyped-def]
             return example_losses(loss, forward(point, x), y)
 
-        _, slopes = torch.func.jvp(losses, (dict(params),), (dict(params),))
+        slopes = torch.func.jvp(losses, (dict(params),), (dict(params),))[1]
         total += float(slopes.double().square().sum())
     return total / subset.n
 

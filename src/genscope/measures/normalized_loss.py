@@ -1,8 +1,8 @@
 """Losses and errors on the training and test data, as they are and of the normalized network, with the first-order law that ties them.
 
 Liao et al. 2018 plot test against training cross-entropy of networks divided by their product norm ρ. For small logits
-``L(f/ρ) = ln C − E[f_y − mean_c f_c]/ρ + O(1/ρ²)``, so such points lie on a line through ``(ln C, ln C)`` with the ratio of test and training margins as its
-slope, whatever the networks are. The functions here give that prediction and a null control beside every fit.
+``L(f/ρ) = ln C − E[f_y − mean_c f_c]/ρ + O(1/ρ²)``, so such points lie on a line through ``(ln C, ln C)`` whose slope is the ratio of
+test and training margins, whatever the networks are. The functions here give that prediction and a null control beside every fit.
 """
 
 import math
@@ -202,8 +202,9 @@ def null_control(
 ) -> NullControl:  # fmt: skip
     """What a fit of test against training normalized loss shows when nothing is there to be found.
 
-    Simulated networks share one logit distribution (bootstrap samples of the given one) and are divided by scales drawn without regard to them. A high R²
-    from this null says that the published R² is no evidence; slope, fixed point and rank correlation with the error are what remains.
+    Simulated networks share one logit distribution (bootstrap samples of the given one) and are divided by scales drawn without regard
+    to them. A high R² from this null says that the published R² is no evidence; what remains is the slope, the fixed point and the
+    rank correlation with the error.
 
     Args:
         train_logits, train_labels: one network's training outputs.

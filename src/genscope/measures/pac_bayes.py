@@ -10,13 +10,12 @@ from typing import Any
 from genscope.core.catalogue import measure
 from genscope.core.estimate import Estimate
 from genscope.core.status import DOUBTFUL, Undefined
-from genscope.measures.ingredients.layers import InitialDistances
 from genscope.measures.ingredients.sigma import EPSILON, IsotropicSigma, MagnitudeSigma, WorstAlpha, WorstMagnitudeAlpha
 from genscope.measures.ingredients.types import Params
 from genscope.numerics.sigma_search import SigmaSearch
 
 _J = "Jiang et al. 2020"
-_FACTS = {"unit": "nats", "expects": "larger gap", "invariant_to": ("permutation",), "cost": "a scale search"}
+_FACTS: dict[str, Any] = {"unit": "nats", "expects": "larger gap", "invariant_to": ("permutation",), "cost": "a scale search"}
 _DELTA = 0.05
 
 

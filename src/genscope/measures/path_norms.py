@@ -1,9 +1,11 @@
 """Path norms: sums over all paths from an input or a bias to an output."""
 
+from typing import Any
+
 from genscope.core.catalogue import measure
 from genscope.measures.ingredients.path import LogPathNorms
 
-_FACTS = {
+_FACTS: dict[str, Any] = {
     "unit": "nats",
     "expects": "larger gap",
     "source": "Neyshabur et al. 2015 and 2017; Gonon et al. 2024, definition 3.2",

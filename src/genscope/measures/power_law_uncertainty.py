@@ -103,7 +103,7 @@ def p_value(alpha_uncertainty: AlphaUncertainty) -> float | Undefined:
     source="WeightWatcher issue 102 ('fingers'); this implementation",
     invariant_to=("scale", "rotation", "transpose"),
 )
-def alpha_without_fingers(eigenvalues: np.ndarray, power_law: PowerLawFit) -> float | Undefined:
+def alpha_without_fingers(resolved_eigenvalues: np.ndarray, power_law: PowerLawFit) -> float | Undefined:
     """Median of the exponents fitted after dropping the largest 1 to 5 eigenvalues: what alpha would be without "fingers".
 
     Formula:
@@ -111,7 +111,7 @@ def alpha_without_fingers(eigenvalues: np.ndarray, power_law: PowerLawFit) -> fl
     Reading:
         Close to alpha: the fit is stable. Far from it: a few outlying eigenvalues decide, do not read alpha alone.
     Args:
-        eigenvalues: large to small, [n].
+        resolved_eigenvalues: those above the routine's resolution, large to small, [n].
         power_law: the fitted tail.
     Returns:
         An exponent.
@@ -130,5 +130,5 @@ def alpha_without_fingers(eigenvalues: np.ndarray, power_law: PowerLawFit) -> fl
     """
     if power_law.alpha is None:
         return Undefined(power_law.reason or "no power law was fitted", SKIPPED)
-    found = [value for value in finger_sensitivity(eigenvalues, k_max=5) if value is not None]
+    found = [value for value in finger_sensitivity(resolved_eigenvalues, k_max=5) if value is not None]
     return float(np.median(found)) if found else Undefined("too few eigenvalues remain after dropping the largest five", SKIPPED)

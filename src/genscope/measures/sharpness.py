@@ -43,7 +43,8 @@ def keskar_sharpness(params: Params, forward: Forward, loss: str, subset: Subset
     cost="ascent",
 )
 def adaptive_sharpness(
-    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator, *, rho: float = 1e-2, ascent_steps: int = 20, n_restarts: int = 0
+    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator,
+    *, rho: float = 1e-2, ascent_steps: int = 20, n_restarts: int = 0,
 ) -> Estimate:  # fmt: skip
     """``max_{|δ_i| ≤ ρ|w_i|} L̂(w+δ) − L̂(w)``: worst case in a box relative to each weight, hence invariant to node rescaling."""
     return _worst_relative(params, forward, loss, subset, rng, rho, ascent_steps, n_restarts, "linf", unit_logits=False)
@@ -58,7 +59,8 @@ def adaptive_sharpness(
     cost="ascent",
 )
 def adaptive_sharpness_l2(
-    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator, *, rho_l2: float = 0.5, ascent_steps: int = 20, n_restarts: int = 0
+    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator,
+    *, rho_l2: float = 0.5, ascent_steps: int = 20, n_restarts: int = 0,
 ) -> Estimate:  # fmt: skip
     """``max_{‖δ/|w|‖₂ ≤ ρ} L̂(w+δ) − L̂(w)``: worst case in an ellipsoid relative to each weight."""
     return _worst_relative(params, forward, loss, subset, rng, rho_l2, ascent_steps, n_restarts, "l2", unit_logits=False)
@@ -73,7 +75,8 @@ def adaptive_sharpness_l2(
     cost="ascent",
 )
 def adaptive_sharpness_logit_normalized(
-    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator, *, rho: float = 1e-2, ascent_steps: int = 20, n_restarts: int = 0
+    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator,
+    *, rho: float = 1e-2, ascent_steps: int = 20, n_restarts: int = 0,
 ) -> Estimate:  # fmt: skip
     """The adaptive worst case of the loss of ``f/‖f‖``, which does not depend on the scale of the outputs."""
     return _worst_relative(params, forward, loss, subset, rng, rho, ascent_steps, n_restarts, "linf", unit_logits=True)
@@ -150,14 +153,14 @@ def kl_at_sharpness(sharpness_curve: SharpnessCurve, *, sharpness: float = 0.05)
     return Estimate(value, low=float(sharpness_curve.kl[first]), high=float(sharpness_curve.kl[first - 1]))
 
 
-def _worst_relative(params, forward, loss, subset, rng, rho, steps, restarts, norm, *, unit_logits) -> Estimate:  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _worst_relative(params, forward, loss, subset, rng, rho, steps, restarts, norm, *, unit_logits) -> Estimate:  # type: ignore[no-untyped-def]
     radii = {name: rho * value.abs() for name, value in params.items()}
     starts = tuple({name: value.sign() for name, value in standard_noise(params, seed).items()} for seed in noise_seeds(rng, restarts))
     found = ascend(loss_and_gradient(forward, loss, subset.batches, unit_logits=unit_logits), params, radii, steps=steps, norm=norm, starts=starts)
     return Estimate(found.increase, low=found.increase)
 
 
-def _average(params, forward, loss, subset, rng, widths, rho, n_draws, *, unit_logits) -> Estimate:  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _average(params, forward, loss, subset, rng, widths, rho, n_draws, *, unit_logits) -> Estimate:  # type: ignore[no-untyped-def]
     statistic = loss_and_error_sums(forward, loss, unit_logits=unit_logits)
     centre = mean_loss_and_error(statistic, [params], subset.batches, params)[0, 0]
     points = perturbed_points(params, widths, noise_seeds(rng, n_draws), rho)

@@ -5,6 +5,7 @@ from typing import Any
 from genscope.checkpoints.open import open_checkpoint
 from genscope.core.results import Result
 from genscope.layers.matricize import plan_matrices
+from genscope.sources.naming import source_name
 from genscope.sources.options import Opening
 from genscope.sources.reproducibility import reproducibility_block
 
@@ -57,7 +58,7 @@ def describe(source: Any, **chosen: Any) -> Result:
         }
         return Result(
             verb="describe",
-            head={"source": checkpoint.source, "format": checkpoint.format, "summary": summary},
+            head={"source": source_name(checkpoint), "format": checkpoint.format, "summary": summary},
             rows=rows,
             tail={"skipped": skipped, "notes": list(checkpoint.notes), "metadata": dict(checkpoint.metadata)},
             reproducibility=reproducibility_block(seed=0),

@@ -9,6 +9,7 @@ from genscope.layers.matricize import plan_matrices
 from genscope.numerics.singular_values import predicted_bytes, predicted_seconds
 from genscope.sources.matrices import plan_tasks
 from genscope.sources.matrix_task import identity
+from genscope.sources.naming import source_name
 from genscope.sources.options import sort_keywords
 from genscope.sources.reproducibility import reproducibility_block, usable_cores
 
@@ -45,7 +46,7 @@ def dry_run(source: Any, **chosen: Any) -> Result:
         }
         return Result(
             verb="analyze",
-            head={"source": checkpoint.source, "format": checkpoint.format, "dry_run": True, "options": options.to_dict(), "summary": summary},
+            head={"source": source_name(checkpoint), "format": checkpoint.format, "dry_run": True, "options": options.to_dict(), "summary": summary},
             rows=rows,
             tail={"skipped": [{"layer": skip.layer, "reason": skip.reason} for skip in skips], "notes": [*checkpoint.notes, *layout.notes]},
             reproducibility=reproducibility_block(seed=options.seed),

@@ -1,5 +1,6 @@
 """From a checkpoint to its table: plan, read one tensor at a time, compute, keep what is done."""
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from genscope.numerics.singular_values import predicted_bytes, predicted_seconds
 from genscope.sources.cells import Cell, CellStore
 from genscope.sources.fan_out import MemoryGate, run_tasks
 from genscope.sources.matrix_task import MatrixTask, analyze_task, refused_row
+from genscope.sources.naming import source_name
 from genscope.sources.options import AnalyzeOptions, Execution, Opening, sort_keywords
 from genscope.sources.reproducibility import reproducibility_block, usable_cores
 from genscope.sources.verdicts import summarize
@@ -54,7 +56,7 @@ def analyze(source: Any, **chosen: Any) -> Result:
     began = time.perf_counter()
     checkpoint = open_checkpoint(source, **opening.keywords())
     try:
-        result = _Analysis(checkpoint, options, opening, execution).run()
+        result = _Analysis(checkpoint, options, opening, execution).run(source)
     finally:
         checkpoint.close()
     result = replace(result, timing={"seconds": round(time.perf_counter() - began, 3)})
@@ -88,14 +90,14 @@ class _Analysis:
         self.skips = [skip for skip in checkpoint.skips if options.wants(skip.layer)] + list(self.layout.skips)
         self.tasks, self.refused = plan_tasks(self.layout.matrices, opening.limits)
 
-    def run(self) -> Result:
+    def run(self, source: Any) -> Result:
         out, progress = self.execution.out, self.execution.progress
         store = CellStore(Path(out), self._manifest(), fresh=self.execution.fresh) if out is not None else None
         cells = store.load() if store else {}
         pending = [task for task in self.tasks if any(spec.key not in cells for spec in task.specs)]
         total = sum(task.predicted_seconds for task in pending) or 1.0
         done_seconds = 0.0
-        for n_done, (task_seconds, finished) in enumerate(self._compute(pending), start=1):
+        for n_done, (task_seconds, finished) in enumerate(self._compute(pending, source), start=1):
             for cell in finished:
                 cells[cell.key] = cell
                 if store:
@@ -105,14 +107,15 @@ class _Analysis:
                 progress(n_done, len(pending), finished[-1].row["layer"], done_seconds / total)
         return self._assemble(cells)
 
-    def _compute(self, pending: Sequence[MatrixTask]) -> Iterator[tuple[float, list[Cell]]]:
+    def _compute(self, pending: Sequence[MatrixTask], source: Any) -> Iterator[tuple[float, list[Cell]]]:
         largest_first = sorted(pending, key=lambda task: -task.predicted_seconds)
         engine = self.execution.engine
         if engine == "threads":
             gate = MemoryGate(max([SMALLEST_GATE, *(task.predicted_bytes for task in pending)]))
             worker: Any = partial(_gated, gate=gate, checkpoint=self.checkpoint, plan=self.plan, options=self.options)
         else:
-            reference = getattr(self.checkpoint, "reference", None)
+            # a worker elsewhere does not share this process's folder
+            reference = os.path.abspath(source) if isinstance(source, str | Path) and os.path.exists(source) else source
             worker = partial(_reopened, reference=reference, opening=self.opening, options=self.options)
         return run_tasks(worker, largest_first, jobs=self.execution.jobs or usable_cores(), engine=engine)
 
@@ -131,7 +134,7 @@ class _Analysis:
         return Result(
             verb="analyze",
             head={
-                "source": self.checkpoint.source,
+                "source": source_name(self.checkpoint),
                 "format": self.checkpoint.format,
                 "options": self.options.to_dict(),
                 "summary": summarize(rows, len(skipped)),
@@ -146,7 +149,7 @@ class _Analysis:
         return {
             "verb": "analyze",
             "genscope": genscope.__version__,
-            "source": self.checkpoint.source,
+            "source": source_name(self.checkpoint),
             "options": self.options.to_dict(),
             "files": getattr(self.checkpoint, "fingerprint", None),
             "n_tensors": len(self.checkpoint.specs),

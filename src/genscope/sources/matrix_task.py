@@ -16,6 +16,7 @@ from genscope.sources.curves import draw_curves
 from genscope.sources.options import AnalyzeOptions
 from genscope.sources.reproducibility import array_digest
 from genscope.sources.verdicts import layer_verdict
+from genscope.sources.weightwatcher_columns import weightwatcher_columns
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def analyze_matrix(matrix: Matrix, plan: Plan, options: AnalyzeOptions, digests:
             undefined[name] = value.reason
     row["undefined"] = undefined
     row["verdict"] = layer_verdict(row)
+    if options.convention == "weightwatcher":
+        row["weightwatcher"] = weightwatcher_columns(matrix, values)
     return Cell(spec.key, row, draw_curves(values), digests)
 
 

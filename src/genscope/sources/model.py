@@ -54,7 +54,7 @@ def assess(
         progress: called with (done, total, name, share).
 
     Returns:
-        A :class:`genscope.Result`: one row per measure (and layer) with ``value``, ``low``, ``high``, ``status``, ``reason``, ``options`` and ``seed``.
+        A :class:`genscope.Result`: one row per measure (and layer) with ``value low high status reason options seed``.
 
     Raises:
         GenscopeError: the model or the data cannot be used at all; the sentence says why. A single measure that fails is a row with a status.

@@ -26,8 +26,10 @@ def curves_of(values: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(curve, SharpnessCurve):
         half = 1.96 * np.nan_to_num(curve.sem)
         found["bi_criteria"] = {
-            "x": curve.kl.tolist(), "y": curve.sharpness.tolist(), "low": (curve.sharpness - half).tolist(), "high": (curve.sharpness + half).tolist(),
-            "alpha": curve.alpha.tolist(), "error": curve.error.tolist(), "xlabel": "KL divergence (nats)", "ylabel": "expected sharpness", "log": "x",
+            "x": curve.kl.tolist(), "y": curve.sharpness.tolist(),
+            "low": (curve.sharpness - half).tolist(), "high": (curve.sharpness + half).tolist(),
+            "alpha": curve.alpha.tolist(), "error": curve.error.tolist(),
+            "xlabel": "KL divergence (nats)", "ylabel": "expected sharpness", "log": "x",
         }  # fmt: skip
     for name in ("zero_prior_certificate", "init_prior_certificate"):
         certificate = values.get(name)

@@ -13,7 +13,7 @@ from genscope.networks.fold_batch_norm import fold_batch_norm
 from genscope.networks.functional import Network, wrap_module
 from genscope.networks.graph import Graph
 from genscope.networks.trace import trace
-from genscope.sources.model_data import Data, Profile, open_data, profile
+from genscope.sources.model_data import Profile, open_data, profile
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
-SHOWN = ("train_error", "test_error", "gap", "margin", "log_path_norm_l2", "pac_bayes_certificate", "pac_bayes_certificate_init", "hessian_top_eigenvalue", "normalized_train_loss")
+SHOWN = (
+    "train_error",
+    "test_error",
+    "gap",
+    "margin",
+    "log_path_norm_l2",
+    "pac_bayes_certificate",
+    "pac_bayes_certificate_init",
+    "hessian_top_eigenvalue",
+    "normalized_train_loss",
+)
 
 
 def summarize(rows: Sequence[Row]) -> dict[str, Any]:
@@ -48,7 +58,8 @@ def _certificate(whole: Mapping[str, Row]) -> str:
     prior = "initialization" if best["measure"].endswith("_init") else "zero"
     if best["status"] == "doubtful":
         return f"The PAC-Bayes certificate is vacuous ({best['value']:.3g}): it promises nothing better than guessing."
-    return f"With probability {1 - best['options']['certificate_delta']:.0%} the network with noisy weights errs on at most {best['value']:.1%} of new examples (prior at {prior})."
+    sure = 1 - best["options"]["certificate_delta"]
+    return f"With probability {sure:.0%} the network with noisy weights errs on at most {best['value']:.1%} of new examples (prior at {prior})."
 
 
 def _value(whole: Mapping[str, Row], name: str) -> float | None:

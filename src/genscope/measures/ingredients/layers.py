@@ -68,7 +68,8 @@ def norms_of(layer: str, matrix: np.ndarray) -> LayerNorms:
     l1 = np.abs(matrix).sum(axis=1)
     return LayerNorms(
         layer,
-        *matrix.shape,
+        rows=len(matrix),
+        cols=matrix.shape[1],
         frobenius=float(np.linalg.norm(units)),
         spectral=spectral_norm(matrix),
         l1_inf=float(l1.max()),

@@ -48,10 +48,7 @@ def example_losses(loss: str, logits: Any, labels: Any) -> Any:
 
 def example_errors(logits: Any, labels: Any) -> Any:
     """1 where the predicted class is wrong, else 0 (``argmax``; for one logit its sign, 0 counting as class 0)."""
-    if logits.shape[-1] == 1:
-        predicted = (logits[..., 0] > 0).to(labels.dtype)
-    else:
-        predicted = logits.argmax(-1)
+    predicted = (logits[..., 0] > 0).to(labels.dtype) if logits.shape[-1] == 1 else logits.argmax(-1)
     return (predicted != labels).to(logits.dtype)
 
 

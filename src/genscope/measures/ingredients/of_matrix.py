@@ -81,30 +81,35 @@ def eigenvalues(spectrum: Spectrum, eigenvalue_scale: float) -> np.ndarray:
 
 
 @ingredient
-def power_law(eigenvalues: np.ndarray, spectrum: Spectrum, eigenvalue_scale: float, *, ks: str = "two-sided") -> PowerLawFit:
-    """The Clauset–Shalizi–Newman fit of the tail; eigenvalues below the resolution of the routine do not enter."""
-    floor = spectrum.resolution**2 * eigenvalue_scale
-    kept = eigenvalues[eigenvalues > floor]
-    convention = "weightwatcher" if ks == "lower" else "clauset"
-    return power_law_numerics.fit_power_law(kept, convention=convention)
+def resolved_eigenvalues(eigenvalues: np.ndarray, spectrum: Spectrum, eigenvalue_scale: float) -> np.ndarray:
+    """Eigenvalues above the resolution of the routine that found them, large to small: what a fit may see."""
+    return eigenvalues[eigenvalues > spectrum.resolution**2 * eigenvalue_scale]
 
 
 @ingredient
-def alpha_uncertainty(eigenvalues: np.ndarray, power_law: PowerLawFit, rng: np.random.Generator, *, resamples: int = 200) -> AlphaUncertainty:
+def power_law(resolved_eigenvalues: np.ndarray, *, ks: str = "two-sided") -> PowerLawFit:
+    """The Clauset-Shalizi-Newman fit of the tail."""
+    return power_law_numerics.fit_power_law(resolved_eigenvalues, convention="weightwatcher" if ks == "lower" else "clauset")
+
+
+@ingredient
+def alpha_uncertainty(
+    resolved_eigenvalues: np.ndarray, power_law: PowerLawFit, rng: np.random.Generator, *, resamples: int = 200
+) -> AlphaUncertainty:
     """Bootstrap interval of alpha and semi-parametric goodness of fit; ``resamples=0`` leaves both out."""
     if power_law.alpha is None or resamples == 0:
         return AlphaUncertainty(None, None, None)
-    interval = power_law_bootstrap.bootstrap_power_law(eigenvalues, power_law, n_resamples=resamples, rng=rng)
-    p_value = power_law_bootstrap.goodness_of_fit(eigenvalues, power_law, n_resamples=resamples, rng=rng)
+    interval = power_law_bootstrap.bootstrap_power_law(resolved_eigenvalues, power_law, n_resamples=resamples, rng=rng)
+    p_value = power_law_bootstrap.goodness_of_fit(resolved_eigenvalues, power_law, n_resamples=resamples, rng=rng)
     return AlphaUncertainty(interval.low, interval.high, p_value)
 
 
 @ingredient
-def tail_comparison(eigenvalues: np.ndarray, power_law: PowerLawFit) -> dict[str, tail_alternatives.TailComparison] | Undefined:
+def tail_comparison(resolved_eigenvalues: np.ndarray, power_law: PowerLawFit) -> dict[str, tail_alternatives.TailComparison] | Undefined:
     """The power law against log-normal, exponential and truncated power law on the same tail."""
     if power_law.alpha is None:
         return Undefined(power_law.reason or "no power law was fitted", SKIPPED)
-    return tail_alternatives.compare_tail(eigenvalues, power_law)
+    return tail_alternatives.compare_tail(resolved_eigenvalues, power_law)
 
 
 @ingredient

@@ -1,6 +1,7 @@
 """One pass over the data: logits, labels, losses and errors that all other measures share."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def positive_margin(margins: np.ndarray, *, quantile: float = 0.05) -> float | U
     )
 
 
-def _collect(forward: Forward, params: Params, batches: Batches, loss: str, kind: type) -> "Outputs":
+def _collect(forward: Forward, params: Params, batches: Batches, loss: str, kind: type) -> Any:
     import torch
 
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
@@ -80,5 +81,5 @@ def _collect(forward: Forward, params: Params, batches: Batches, loss: str, kind
     collected = kind(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     bad = int(np.sum(~np.isfinite(collected.logits).all(axis=1)))
     if bad:
-        return Undefined(f"the network's output is not finite on {bad} of {len(collected.labels)} examples", FAILED)  # type: ignore[return-value]
+        return Undefined(f"the network's output is not finite on {bad} of {len(collected.labels)} examples", FAILED)
     return collected

@@ -1,0 +1,85 @@
+"""``genscope assess``: a trained model and its training data to margins, norms, sharpness, curvature and certificates."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genscope.cli.output import check_writable, console, emit, output_options, say_notes
+
+if TYPE_CHECKING:
+    from genscope.core.results import Result
+
+
+@click.command("assess")
+@click.option(
+    "--model", "model_text", required=True, metavar="PACKAGE.MODULE:FACTORY", help="A function without arguments that returns the nn.Module."
+)
+@click.option("--weights", default=None, metavar="FILE", help="Checkpoint of the trained weights. [default: as the factory made them]")
+@click.option(
+    "--data", required=True, metavar="DATA", help="digits, mnist:DIR, cifar10:DIR, cifar100:DIR, svhn:DIR, FILE.npz, FILE.csv or module:factory."
+)
+@click.option("--test-data", default=None, metavar="DATA", help="Held-out data. [default: the test part of --data, if it has one]")
+@click.option("--initial", default=None, metavar="FILE", help="Checkpoint of the weights before training.")
+@click.option("--normalize", nargs=2, default=None, metavar="MEAN STD", help="Per-channel mean and standard deviation, comma separated.")
+@click.option("--limit", type=click.IntRange(1), default=None, metavar="N", help="Only the first N training examples.")
+@click.option("--loss", default="cross_entropy", show_default=True, help="cross_entropy, logistic, exponential or squared.")
+@click.option("--budget", default="default", show_default=True, help="fast, default or paper: perturbations, steps, examples.")
+@click.option("--measure", "measures", multiple=True, metavar="NAME", help="Only these measures (repeatable; see `genscope explain`).")
+@click.option("--device", default=None, metavar="DEVICE", help="cpu, cuda, cuda:1, mps. [default: where the model is]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random draw.")
+@click.option("--out", default=None, metavar="DIR", help="Keep the result here; `genscope report DIR` draws its page.")
+@click.option("--dry-run", is_flag=True, help="Show the measures and an estimate of the time, and stop.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
+@output_options
+def command(model_text: str, out: str | None, dry_run: bool, quiet: bool, **given: Any) -> None:
+    """Learn from a trained model and its training data how it is expected to generalize.
+
+    \b
+    genscope assess --model genscope.training.models:resnet20 --weights resnet20.th --data cifar10:DIR
+    genscope assess --model mine:net --weights net.safetensors --data digits --budget fast --json
+    """
+    from genscope.cli.assess_request import assess_request
+    from genscope.cli.progress import progress_bar
+    from genscope.sources.model import assess
+    from genscope.sources.model_cost import estimate_cost
+
+    printing = {name: given.pop(name) for name in ("as_json", "csv_path", "parquet_path", "html_path")}
+    check_writable(out)
+    request = assess_request(model_text, given)
+    if dry_run:
+        cost = estimate_cost(**{name: request[name] for name in ("model", "train", "measures", "budget", "loss", "device")})
+        click.echo(
+            f"{cost.n_measures} measures, about {cost.forwards:,.0f} forward passes of one example, {cost.seconds:,.0f} s at the speed measured here."
+        )
+        return
+    with progress_bar("assessing", quiet=quiet) as progress:
+        result = assess(progress=progress, **request)
+    if out is not None:
+        result.save(out)
+    if not quiet:
+        say_notes(result.tail["notes"])
+    emit(result, **printing, show=show_assessment)
+
+
+def show_assessment(result: "Result") -> None:
+    """The measures with their intervals, then the verdict and the first reasons."""
+    from genscope.cli.tables import MARKS, plain_table
+    from genscope.core.text import display_name
+
+    screen = console()
+    table = plain_table(
+        ("measure", "left"), ("layer", "left"), ("value", "right"), ("low", "right"), ("high", "right"), ("unit", "left"), ("", "left")
+    )
+    for row in result.rows:
+        cells = ["–" if row[key] is None else f"{row[key]:.4g}" for key in ("value", "low", "high")]
+        table.add_row(
+            display_name(row["measure"], 48), display_name(row["layer"] or "", 40), *cells, row["unit"], MARKS.get(row["status"], row["status"])
+        )
+    screen.print(table)
+    screen.print()
+    screen.print(result.summary["verdict"], style="bold")
+    reasons = list(dict.fromkeys(row["reason"] for row in result.rows if row["reason"]))
+    for reason in reasons[:6]:
+        screen.print(f"? {display_name(reason, 300)}")
+    if len(reasons) > 6:
+        screen.print(f"… and {len(reasons) - 6} more reasons: see --json")
