@@ -75,9 +75,10 @@ def strict_json(raw: bytes, file_name: str, what: str, pairs: Any = None) -> Any
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> Any:
-    if len(pairs) == 3:
-        entry = dict(pairs)
-        if entry.keys() == _KEYS and isinstance(entry["dtype"], str):
+    if 3 <= len(pairs) <= 16:
+        entry = _plain_pairs(pairs)
+        # Keys beyond the three are allowed, as the format's own library does.
+        if entry.keys() >= _KEYS and isinstance(entry["dtype"], str):
             shape, offsets = entry["shape"], entry["data_offsets"]
             if isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2:
                 return Entry(entry["dtype"], shape, offsets[0], offsets[1])
