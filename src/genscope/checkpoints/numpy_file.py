@@ -119,7 +119,7 @@ def _first_pieces(file: InputFile, member: Member, wanted: int) -> list[bytes]:
     """Enough pieces of a deflated member to hold ``wanted`` bytes, if it has so many."""
     pieces: list[bytes] = []
     have = 0
-    for piece in unfold(file, member):
+    for piece in unfold(file, member, 1 << 12):
         pieces.append(piece)
         have += len(piece)
         if have >= wanted:

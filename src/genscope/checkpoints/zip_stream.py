@@ -8,11 +8,9 @@ from genscope.checkpoints.zip_archive import DEFLATED, Member, data_offset
 from genscope.core.text import display_name
 from genscope.errors import CorruptInput
 
-_PIECE = 1 << 20
 
-
-def unfold(file: InputFile, member: Member) -> Iterator[bytes]:
-    """The member's bytes in pieces; the last one is only given after length and checksum agreed.
+def unfold(file: InputFile, member: Member, piece_bytes: int = 1 << 20) -> Iterator[bytes]:
+    """The member's bytes in pieces of at most ``piece_bytes``; the last one is only given after length and checksum agreed.
 
     Raises:
         CorruptInput: the compressed bytes are damaged, unpack to another length, or the checksum differs.
@@ -24,13 +22,13 @@ def unfold(file: InputFile, member: Member) -> Iterator[bytes]:
     damaged = CorruptInput(f"{file.name}: the zip member {shown!r} is damaged; get a fresh copy.")
     while produced < member.size:
         if not pending and at < member.stored:
-            pending = file.pread(start + at, min(_PIECE, member.stored - at))
+            pending = file.pread(start + at, min(piece_bytes, member.stored - at))
             at += len(pending)
         if inflate is None:
             piece, pending = pending, b""
         else:
             try:
-                piece = inflate.decompress(pending, _PIECE)
+                piece = inflate.decompress(pending, piece_bytes)
             except zlib.error:
                 raise damaged from None
             pending = inflate.unconsumed_tail
