@@ -106,4 +106,5 @@ def test_without_repeats_environments_are_changes_of_one_value() -> None:
 def test_accuracy_targets_are_turned_into_errors() -> None:
     study = grid(repeats=5)
     turned = Study(study.values, 100 - study.target, "accuracy", study.models, higher_is_better=True, axes=study.axes)
-    assert sign_errors(whole(turned), OPTIONS)["good"]["sign_error_mean"] == pytest.approx(sign_errors(whole(study), OPTIONS)["good"]["sign_error_mean"])
+    first, second = (sign_errors(whole(one), OPTIONS)["good"]["sign_error_mean"] for one in (turned, study))
+    assert first == pytest.approx(second)

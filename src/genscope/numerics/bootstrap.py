@@ -35,8 +35,8 @@ def percentile_interval(resampled: np.ndarray, level: float = 0.95) -> tuple[flo
     Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
 
     Example:
-        >>> percentile_interval(np.arange(101.0), 0.9)
-        (5.0, 95.0)
+        >>> percentile_interval(np.arange(101.0), 0.5)
+        (25.0, 75.0)
     """
     good = resampled[np.isfinite(resampled)]
     if len(good) < max(20, len(resampled) / 2):

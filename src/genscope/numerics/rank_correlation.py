@@ -110,24 +110,35 @@ def weighted_correlations(
     weights = np.ascontiguousarray(weights, dtype=np.float32)
     ranks = np.stack([dense_ranks(column) for column in np.atleast_2d(columns)])
     goal = dense_ranks(target)
-    totals = np.zeros((len(ranks), weights.shape[0], 6))
+    labels = np.zeros(len(goal)) if groups is None else groups
+    every = _class_mass(weights, labels)
+    y_pairs = every - _class_mass(weights, _joint(labels, goal))
+    x_pairs = np.stack([every - _class_mass(weights, _joint(labels, rank)) for rank in ranks])
+    agree, rho = np.zeros(x_pairs.shape), np.zeros((3, *x_pairs.shape))
     for block, same in _blocks(len(goal), groups):
         part = weights[:, block].astype(np.float64)
-        sign_y = np.sign(goal[block] - goal[:, None]) * same
-        y_ranks = (weights @ sign_y).astype(np.float64)
-        y_pairs = ((weights @ np.abs(sign_y)) * part).sum(axis=1)
-        for total, rank in zip(totals, ranks, strict=True):
-            sign_x = np.sign(rank[block] - rank[:, None]) * same
-            x_ranks = (weights @ sign_x).astype(np.float64)
-            total[:, 0] += ((weights @ (sign_x * sign_y)) * part).sum(axis=1)
-            total[:, 1] += ((weights @ np.abs(sign_x)) * part).sum(axis=1)
-            total[:, 2] += y_pairs
-            total[:, 3] += (part * x_ranks * y_ranks).sum(axis=1)
-            total[:, 4] += (part * x_ranks * x_ranks).sum(axis=1)
-            total[:, 5] += (part * y_ranks * y_ranks).sum(axis=1)
-    kendall = _ratio(totals[..., 0], totals[..., 1], totals[..., 2])
-    spearman = _ratio(totals[..., 3], totals[..., 4], totals[..., 5])
-    return kendall, spearman if groups is None else np.full_like(kendall, np.nan)
+        sign_y = np.clip(goal[block] - goal[:, None], -1, 1) * same
+        y_ranks = (weights @ sign_y).astype(np.float64) if groups is None else part
+        for k, rank in enumerate(ranks):
+            sign_x = np.clip(rank[block] - rank[:, None], -1, 1)
+            agree[k] += np.einsum("bn,bn->b", weights @ (sign_x * sign_y), part)
+            if groups is None:
+                x_ranks = (weights @ sign_x).astype(np.float64)
+                for total, left, right in zip(rho, (x_ranks, x_ranks, y_ranks), (y_ranks, x_ranks, y_ranks), strict=True):
+                    total[k] += np.einsum("bn,bn,bn->b", part, left, right)
+    kendall = _ratio(agree, x_pairs, y_pairs)
+    return kendall, _ratio(*rho) if groups is None else np.full_like(kendall, np.nan)
+
+
+def _joint(groups: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    return groups * (float(ranks.max(initial=0.0)) + 1) + ranks
+
+
+def _class_mass(weights: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Σ over classes of equal label of (Σ weights)²: the weight of all ordered pairs within a class, per row of weights."""
+    order = np.argsort(labels, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(labels[order]) != 0])
+    return np.square(np.add.reduceat(weights[:, order].astype(np.float64), starts, axis=1)).sum(axis=1)
 
 
 def _blocks(n: int, groups: np.ndarray | None) -> Iterator[tuple[slice, np.ndarray | np.float32]]:
