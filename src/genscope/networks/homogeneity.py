@@ -78,7 +78,7 @@ def homogeneity(graph: Graph) -> Homogeneity:
             reader.visit(node)
     degrees = reader.degrees.get(graph.output, Counter())
     broken = any(not layer.keeps for layer in reader.layers)
-    return Homogeneity(not broken, not broken and reader.layerwise, sum(degrees.values()), dict(degrees), tuple(reader.layers))
+    return Homogeneity(not broken, not broken and reader.layerwise, degrees.total(), dict(degrees), tuple(reader.layers))
 
 
 class _Reader:
@@ -115,7 +115,7 @@ class _Reader:
     def _linear(self, node: Node, incoming: "Counter[str]") -> "Counter[str]":
         own = Counter([node.title]) if self._trained(node.weight) else Counter[str]()
         has_bias = node.bias is not None and not self._is_zero(node.bias)
-        if has_bias and sum(incoming.values()):
+        if has_bias and incoming.total():
             self._note(node, False, "its bias adds a term of degree 1 to a term of higher degree; only the first layer may have one")
         elif own:
             words = "the bias of the first layer counts as a weight of a constant input" if has_bias else "linear in its weights"
@@ -128,22 +128,22 @@ class _Reader:
 
     def _shift(self, node: Node, incoming: "Counter[str]") -> "Counter[str]":
         added = Counter([node.title]) if self._trained(node.bias) else Counter[str]()
-        if sum(incoming.values()) != sum(added.values()):
+        if incoming.total() != added.total():
             self._note(node, False, "it adds a constant or a bias to a term of another degree")
         elif incoming != added:
             self.layerwise = False
-        return incoming if sum(incoming.values()) >= sum(added.values()) else added
+        return incoming if incoming.total() >= added.total() else added
 
     def _join(self, node: Node, incoming: list["Counter[str]"]) -> "Counter[str]":
-        totals = sorted({sum(degrees.values()) for degrees in incoming})
+        totals = sorted({degrees.total() for degrees in incoming})
         if len(totals) > 1:
             self._note(node, False, f"it joins paths of degree {' and '.join(map(str, totals))} (a skip connection)")
         elif any(degrees != incoming[0] for degrees in incoming):
             self.layerwise = False
-        return max(incoming, key=lambda degrees: sum(degrees.values()), default=Counter())
+        return max(incoming, key=lambda degrees: degrees.total(), default=Counter())
 
     def _breaking(self, node: Node, incoming: list["Counter[str]"]) -> "Counter[str]":
-        before: Counter[str] = max(incoming, key=lambda degrees: sum(degrees.values()), default=Counter())
+        before: Counter[str] = max(incoming, key=lambda degrees: degrees.total(), default=Counter())
         if node.kind == "batch_norm":
             self._note(
                 node,
@@ -151,7 +151,7 @@ class _Reader:
                 "batch normalization with fixed statistics subtracts a mean that does not scale with the weights; fold it to see its bias",
             )
             return before + Counter([node.title])
-        if not sum(before.values()) and node.kind != "normalization":
+        if not before.total() and node.kind != "normalization":
             return before
         words = {
             "normalization": "it divides by the norm of its input, so that the scale of all layers before it is forgotten",

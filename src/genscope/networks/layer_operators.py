@@ -165,7 +165,7 @@ def layer_operators(graph: Graph, *, tolerance: float = 3e-4, max_steps: int = 4
         >>> layer_operators(trace(net, torch.ones(1, 1)))[0].operator_norm
         2.0
     """
-    plain = folded_graph(graph).to(torch.float64)
+    plain = folded_graph(graph)
     nodes = {node.name: node for node in plain.nodes}
     found = []
     with torch.no_grad():

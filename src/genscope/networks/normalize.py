@@ -85,7 +85,7 @@ def normalize_layers(graph: Graph, p: float = 2.0) -> Normalized:
     """
     if not p >= 1:
         raise UnsupportedInput(f"A layer norm needs p of at least 1, not {p}.")
-    plain = folded_graph(graph).to(torch.float64)
+    plain = folded_graph(graph)
     walker = _Walker(plain, p)
     for node in plain.nodes:
         if node.data:

@@ -48,7 +48,7 @@ def log_path_norm(graph: Graph, q: float = 1.0) -> float | Undefined:
     if not q > 0:
         raise UnsupportedInput(f"A path norm needs a positive exponent, not q = {q}.")
     try:
-        plain = folded_graph(graph).to(torch.float64)
+        plain = folded_graph(graph)
         with torch.no_grad():
             return _Paths(plain, q).log_norm()
     except NoPathNorm as reason:
@@ -56,7 +56,8 @@ def log_path_norm(graph: Graph, q: float = 1.0) -> float | Undefined:
 
 
 def folded_graph(graph: Graph) -> Graph:
-    """The graph with weights frozen and batch normalizations folded (with their proof)."""
+    """The graph in float64 with weights frozen and batch normalizations folded (with their proof)."""
+    graph = graph.to(torch.float64)
     if any(node.kind == "batch_norm" for node in graph.nodes):
         return fold_batch_norm(graph).graph
     return freeze_weights(graph)
