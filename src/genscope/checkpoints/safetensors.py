@@ -89,17 +89,18 @@ def _raw_tensor(file: InputFile, name: str, entry: Entry, start: int, limits: Li
     word, sizes, begin, end = entry
     if type(begin) is not int or type(end) is not int or begin < 0 or end < begin:
         raise _broken(file, name, f"its data offsets [{_show(begin)}, {_show(end)}] are not two non-negative integers in order")
-    if 0 in sizes and all(type(size) is int and size >= 0 for size in sizes):
-        shape = tuple(sizes)
-        limits.check("ndim", len(shape), f"{file.name}, tensor {display_name(name)!r}: number of dimensions")
-    else:
-        shape = checked_shape(sizes, limits, f"{file.name}, tensor {display_name(name)!r}")
+    shape = tuple(sizes)
+    count = 1
+    for size in shape:
+        if type(size) is not int or size < 0:
+            count = -1
+            break
+        count *= size
+    if count < 0 or count > limits.elements or len(shape) > limits.ndim:
+        checked_shape(shape, limits, f"{file.name}, tensor {display_name(name)!r}")
     if word not in DTYPES:
         shown = display_name(word, 40)
         return RawTensor(shape, shown, end - begin, reason=f"unsupported dtype {shown}")
-    count = 1
-    for size in shape:
-        count *= size
     if count * BITS[word] != 8 * (end - begin):
         needed = count * BITS[word]
         whole = f"{needed // 8} bytes" if needed % 8 == 0 else f"{needed} bits, which is no whole number of bytes"

@@ -13,6 +13,7 @@ MATRIX_FAMILIES = (
     "genscope.measures.tail_alternatives",
     "genscope.measures.matrix_norms",
     "genscope.measures.spectral_shape",
+    "genscope.measures.random_matrix",
 )
 MODEL_FAMILIES: tuple[str, ...] = (
     "genscope.measures.ingredients.roots_model",

@@ -18,7 +18,9 @@ class Ascent:
     worst: Params
 
 
-def ascend(objective: Objective, params: Params, radii: Mapping[str, Any], *, steps: int, norm: str = "linf", starts: tuple[Params, ...] = ()) -> Ascent:
+def ascend(
+    objective: Objective, params: Params, radii: Mapping[str, Any], *, steps: int, norm: str = "linf", starts: tuple[Params, ...] = ()
+) -> Ascent:
     """Maximise a loss over ``{w + r ⊙ δ : ‖δ‖ ≤ 1}`` by Auto-PGD (Croce & Hein 2020): momentum .75, step 2 halved at checkpoints without progress.
 
     The result is a lower bound of the maximum. From the centre the first step follows the gradient; each start in ``starts`` is a further run.

@@ -52,6 +52,7 @@ def analyze_matrix(matrix: Matrix, plan: Plan, options: AnalyzeOptions, digests:
         row[name] = None if isinstance(value, Undefined) else _number(value)
         if isinstance(value, Undefined) and value.reason != row["reason"]:
             undefined[name] = value.reason
+    row["mp_reason"] = getattr(values.get("marchenko_pastur"), "reason", None)
     row["undefined"] = undefined
     row["verdict"] = layer_verdict(row)
     if options.convention == "weightwatcher":

@@ -14,7 +14,7 @@ from genscope.numerics import power_law as power_law_numerics
 from genscope.numerics import power_law_bootstrap, tail_alternatives
 from genscope.numerics.convolution import convolution_singular_values
 
-# MPIMPORT
+from genscope.numerics.marchenko_pastur import MarchenkoPasturFit, fit_marchenko_pastur
 from genscope.numerics.singular_values import singular_values
 
 default_catalogue.root("matrix", "one layer's weights as matrices of one shape (core.matrices.Matrix); supplied by a checkpoint")
@@ -116,3 +116,11 @@ def tail_comparison(resolved_eigenvalues: np.ndarray, power_law: PowerLawFit) ->
 def belief(power_law: PowerLawFit, alpha_uncertainty: AlphaUncertainty) -> Belief:
     """Status and sentence of a row."""
     return Belief(power_law.status, power_law.reason)
+
+
+@ingredient
+def marchenko_pastur(spectrum: Spectrum) -> MarchenkoPasturFit | Undefined:
+    """The random bulk under the spectrum: scale, edges, spikes beyond a Tracy-Widom threshold; always in units of ``WᵀW``."""
+    return fit_marchenko_pastur(
+        spectrum.singular_values, spectrum.rows, spectrum.cols, n_matrices=spectrum.n_matrices, resolution=spectrum.resolution
+    )
