@@ -31,7 +31,7 @@ function mountDepth(host, section) {
     toggle.setAttribute("aria-pressed", String(state.log));
     redraw();
   } } });
-  const keys = kinds.slice(0, 8).map((kind, k) => swatch(s("g", { class: "s" + k }, path(shape(k, 11, 6, 4), { class: "solid" })), kind));
+  const keys = kinds.slice(0, 8).map((kind, k) => swatch(s("g", { class: "s" + k }, path(shape(k, 11, 6, 4), { class: "solid" })), short(kind)));
   if (points.some((p) => p.hollow)) keys.push(swatch(s("g", { class: "s6" }, path(shape(0, 11, 6, 4), { class: "hollow" })), "doubtful fit"));
   const clipped = h("li", { text: `▲ ${over} above ${format(cap, 2)}, drawn at the edge` });
   if (over) keys.push(clipped);

@@ -78,7 +78,11 @@ function mountTable(host, section, table) {
   function drawBody() {
     const n = state.rows.length, few = n <= ALWAYS || state.printing, high = box.clientHeight || 600;
     const from = few ? 0 : clamp(Math.floor(box.scrollTop / ROW) - 12, 0, n), to = few ? n : Math.min(n, from + Math.ceil(high / ROW) + 24);
-    const gap = (size) => h("tr", { class: "gap", "aria-hidden": "true" }, h("td", { colspan: columns().length, height: size * ROW }));
+    const gap = (size) => {
+      const room = h("td", { colspan: columns().length });
+      room.style.height = size * ROW + "px";
+      return h("tr", { class: "gap", "aria-hidden": "true" }, room);
+    };
     const drawn = [];
     if (from) drawn.push(gap(from));
     for (let place = from; place < to; place++) drawn.push(drawRow(place));
@@ -149,6 +153,7 @@ function mountTable(host, section, table) {
   return { show(measure) { for (const column of table.columns) if (column.measure) column.shown = column.measure === measure; refresh(); } };
 }
 
+const short = (text, most = 28) => (text.length > most ? text.slice(0, most - 1) + "…" : text);
 function chips(table, key, state, refresh) {
   const tally = new Map();
   for (const row of table.rows) { const value = String(table.at(key, row)); if (value !== "null") tally.set(value, (tally.get(value) || 0) + 1); }
@@ -159,11 +164,11 @@ function chips(table, key, state, refresh) {
       off.clear();
       if (choice.value) for (const value of [...tally.keys(), "null"]) if (value !== choice.value.slice(1)) off.add(value);
       refresh();
-    } } }, h("option", { value: "", text: `Every ${key}` }), [...tally].map(([value, n]) => h("option", { value: "=" + value, text: `${value} (${n})` })));
+    } } }, h("option", { value: "", text: `Every ${key}` }), [...tally].map(([value, n]) => h("option", { value: "=" + value, text: `${short(value)} (${n})` })));
     return choice;
   }
   return h("span", { class: "set chips", role: "group", "aria-label": "Filter by " + key }, [...tally].map(([value, n]) => {
-    const chip = h("button", { type: "button", "aria-pressed": "true", "data-filter": key, "data-value": value, text: `${value} ${n}`, on: { click: () => {
+    const chip = h("button", { type: "button", "aria-pressed": "true", "data-filter": key, "data-value": value, text: `${short(value)} ${n}`, on: { click: () => {
       off.has(value) ? off.delete(value) : off.add(value);
       chip.setAttribute("aria-pressed", String(!off.has(value)));
       refresh();
