@@ -26,7 +26,23 @@ def content(fd):
         os.close(fd)
 
 
-BAD = ["../secret", "/etc/passwd", "sub/../../secret", "..\\secret", "%2e%2e/secret", "", ".", "..", "a\0b", 3, None, ["ok"], "x" * 256, "C:x", "sub/deep"]
+BAD = [
+    "../secret",
+    "/etc/passwd",
+    "sub/../../secret",
+    "..\\secret",
+    "%2e%2e/secret",
+    "",
+    ".",
+    "..",
+    "a\0b",
+    3,
+    None,
+    ["ok"],
+    "x" * 256,
+    "C:x",
+    "sub/deep",
+]
 
 
 @pytest.mark.parametrize("name", BAD, ids=repr)

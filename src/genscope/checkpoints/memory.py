@@ -1,5 +1,6 @@
 """Weights that are already in memory: an ``nn.Module``, a mapping of tensors, one array. Nothing of the user's is changed; each read copies."""
 
+import math
 import sys
 from collections.abc import Hashable, Iterable, Mapping
 from functools import partial
@@ -89,7 +90,7 @@ def _walk_module(root: Any) -> Iterable[tuple[str, Any, Any, str]]:
 def _module_tensors(root: Any) -> list[Found]:
     found = []
     for name, tensor, module, own in _walk_module(root):
-        kind, attributes = kind_and_attributes(module, own, tensor)
+        kind, attributes = kind_and_attributes(module, own, 0 if _torch().nn.parameter.is_lazy(tensor) else tensor.dim())
         found.append(Found((name,), _raw(tensor, kind, attributes)))
     return found
 
@@ -99,8 +100,10 @@ def _raw(value: Any, kind: str | None = None, attributes: Mapping[str, Any] | No
         return _raw_array(np.asarray(value))
     reason = _torch_reason(value)
     dtype = str(value.dtype).removeprefix("torch.")
-    shape = () if reason is not None and "lazy" in reason else tuple(int(n) for n in value.shape)
-    n_bytes = value.element_size() * int(np.prod(shape, dtype=object))
+    if reason is not None and "lazy" in reason:
+        return RawTensor((), dtype, 0, reason=reason)
+    shape = tuple(int(n) for n in value.shape)
+    n_bytes = value.element_size() * math.prod(shape)
     read = None if reason else partial(_read_tensor, value)
     return RawTensor(shape, dtype, n_bytes, read, reason, None if reason else _identity(value, shape, dtype), kind, attributes or {})
 

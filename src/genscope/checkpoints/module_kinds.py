@@ -25,13 +25,13 @@ _KINDS = {
 }
 
 
-def kind_and_attributes(module: Any, name: str, tensor: Any) -> tuple[str | None, Mapping[str, Any]]:
-    """The kind of the layer that holds ``tensor`` under ``name``, and the facts that its views need.
+def kind_and_attributes(module: Any, name: str, dims: int) -> tuple[str | None, Mapping[str, Any]]:
+    """The kind of the layer that holds a tensor of ``dims`` dimensions under ``name``, and the facts that its views need.
 
     Biases and other vectors get no kind. ``attributes`` may hold ``groups stride padding dilation num_heads hidden_size transposed``.
     """
     word = next((base.__name__ for base in type(module).__mro__ if base.__name__ in _KINDS), None)
-    if word is None or "weight" not in name or len(tensor.shape) < 2:
+    if word is None or "weight" not in name or dims < 2:
         return None, {}
     kind = _KINDS[word]
     if word == "Conv1D":
