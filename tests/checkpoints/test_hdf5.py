@@ -122,13 +122,23 @@ def test_odd_datasets_are_skipped_and_the_rest_is_read(tmp_path: Path):
         file["big_endian"] = np.arange(4, dtype=">f4")
         file["extended"] = np.ones(2, np.longdouble)
     checkpoint = open_hdf5(tmp_path / "m.h5")
-    assert [spec.name for spec in checkpoint.specs] == ["big_endian", "compressed", "good", "scalar", "zero"]
-    assert {skip.layer for skip in checkpoint.skips} == {"compound", "enum", "text", "vlen", "reference", "nothing", "whole", "complex", "extended"}
+    assert [spec.name for spec in checkpoint.specs] == ["big_endian", "compressed", "good", "scalar"]
+    assert {skip.layer for skip in checkpoint.skips} == {
+        "compound",
+        "enum",
+        "text",
+        "vlen",
+        "reference",
+        "nothing",
+        "whole",
+        "complex",
+        "extended",
+        "zero",
+    }
     assert next(spec for spec in checkpoint.specs if spec.name == "compressed").aliases == ("packed",)
     np.testing.assert_array_equal(checkpoint.read("compressed"), np.ones((64, 64)))
     np.testing.assert_array_equal(checkpoint.read("big_endian"), np.arange(4))
     assert checkpoint.read("scalar").shape == ()
-    assert checkpoint.read("zero").shape == (0, 4)
     checkpoint.close()
 
 

@@ -30,13 +30,18 @@ class ListedCheckpoint:
         return display_name(os.path.basename(self.source.rstrip("/")) or self.source)
 
     def set_specs(self, specs: Sequence[TensorSpec], skips: Sequence[Skip]) -> None:
-        """Publish the list; two tensors of one name are refused, for two readers would see different ones."""
+        """Publish the list; two tensors of one name are refused, for two readers would see different ones, and empty ones are skipped."""
         self._by_name = {}
         for spec in specs:
             if spec.name in self._by_name:
                 raise CorruptInput(f"{self.label}: two tensors are called {display_name(spec.name)!r}; the file is damaged or made by hand.")
             self._by_name[spec.name] = spec
-        self.specs, self.skips = tuple(specs), tuple(skips)
+        # An empty tensor may claim any size on its other axes, which NumPy cannot even express.
+        empty = [name for name, spec in self._by_name.items() if 0 in spec.shape]
+        for name in empty:
+            del self._by_name[name]
+        self.specs = tuple(self._by_name.values())
+        self.skips = (*skips, *(Skip(name, "empty: it has no elements") for name in empty))
 
     def spec_of(self, name: str, bytes_per_element: int = 8) -> TensorSpec:
         """The spec of a readable tensor that fits the memory budget.
