@@ -41,6 +41,11 @@ def associations(batch: Batch, options: RankOptions) -> dict[str, dict[str, Any]
     return rows
 
 
+def finite_or_none(value: float | None) -> float | None:
+    """The number, or ``None`` when it is beyond what a float holds."""
+    return float(value) if value is not None and np.isfinite(value) else None
+
+
 def put_interval(row: dict[str, Any], name: str, interval: tuple[float, float] | None) -> None:
     """Write ``name_low`` and ``name_high``; an undefined interval is two ``None``."""
     row[f"{name}_low"], row[f"{name}_high"] = interval or (None, None)
@@ -54,7 +59,7 @@ def _point_estimates(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     row |= {"pearson": pearson_r(x, y) if enough else None, "pearson_low": None, "pearson_high": None}
     fit = fit_line(x, y) if enough else None
     for name in ("r2", "rmse", "slope", "intercept", "loo_rmse", "loo_r2"):
-        row[name] = getattr(fit, name) if fit else None
+        row[name] = finite_or_none(getattr(fit, name)) if fit else None
     for name in ("r2", "slope", "loo_rmse"):
         put_interval(row, name, None)
     return row
@@ -65,5 +70,9 @@ def _loo_interval(x: np.ndarray, y: np.ndarray, weights: np.ndarray, level: floa
     if fit is None or fit.loo_rmse is None:
         return None
     # The models are resampled, not refitted: a refit on copies would have seen the model it is tested on.
-    squares = weights.astype(np.float64) @ (fit.loo_residuals**2) / weights.sum(axis=1)
-    return percentile_interval(np.sqrt(squares), level)
+    unit = float(np.abs(fit.loo_residuals).max())
+    if not 0 < unit < np.inf:
+        return (0.0, 0.0) if unit == 0 else None
+    squares = weights.astype(np.float64) @ np.square(fit.loo_residuals / unit) / weights.sum(axis=1)
+    low, high = percentile_interval(np.sqrt(squares), level) or (0.0, 0.0)
+    return low * unit, high * unit

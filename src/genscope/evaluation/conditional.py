@@ -10,6 +10,7 @@ from genscope.evaluation.association import put_interval
 from genscope.evaluation.study import Batch, RankOptions
 from genscope.numerics.bootstrap import percentile_interval
 from genscope.numerics.mutual_information import conditional_information, oriented_cells, sign_counts
+from genscope.numerics.rank_correlation import dense_ranks
 
 _MAX_PAIRS = 1_000_000
 _MAX_RESAMPLES = 200
@@ -38,13 +39,13 @@ def conditional_mutual_informations(batch: Batch, options: RankOptions) -> dict[
         return rows
     rng = generator_for(options.seed, "rank", "pairs")
     i, j = _pairs(batch.n, rng)
-    signs_y = np.sign(batch.target[i] - batch.target[j]).astype(np.int8)
+    signs_y = _signs(batch.target, i, j)
     cells = {chosen: _cells(codes, chosen, i, j) for chosen in _subsets(tuple(codes))}
     cells = {chosen: cell for chosen, cell in cells.items() if not chosen or len(i) >= 10 * cell[2]}
     n_resamples = int(min(_MAX_RESAMPLES, options.n_bootstrap, _WORK / (len(i) * max(1, len(batch.names)))))
     weights = batch.weights(options)[: max(n_resamples, 0)]
     for name, column in zip(batch.names, batch.columns, strict=True):
-        signs_x = np.sign(column[i] - column[j]).astype(np.int8)
+        signs_x = _signs(column, i, j)
         scored = {}
         for chosen, (cell, turn, size) in cells.items():
             information, entropy = conditional_information(sign_counts(signs_x, signs_y, cell, turn, size))
@@ -58,6 +59,11 @@ def conditional_mutual_informations(batch: Batch, options: RankOptions) -> dict[
             resampled = np.array([_resampled(signs_x, signs_y, cells[best], w[i] * w[j]) for w in weights])
             put_interval(rows[name], "cmi", percentile_interval(resampled, options.level))
     return rows
+
+
+def _signs(values: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    ranks = dense_ranks(values)
+    return np.clip(ranks[i] - ranks[j], -1, 1).astype(np.int8)
 
 
 def _resampled(signs_x: np.ndarray, signs_y: np.ndarray, cell: tuple[np.ndarray, np.ndarray, int], mass: np.ndarray) -> float:

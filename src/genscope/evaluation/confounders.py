@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from genscope.core.seeds import generator_for
-from genscope.evaluation.association import put_interval
+from genscope.evaluation.association import finite_or_none, put_interval
 from genscope.evaluation.study import Batch, RankOptions
 from genscope.numerics.bootstrap import correlation_interval, percentile_interval
-from genscope.numerics.rank_correlation import kendall_tau, weighted_correlations
+from genscope.numerics.rank_correlation import average_ranks, kendall_tau, weighted_correlations
 from genscope.numerics.rank_null import kendall_p_values
 from genscope.numerics.regression import fit_line
 
@@ -90,7 +90,7 @@ def _same_order(x: np.ndarray, z: np.ndarray) -> bool:
 
 
 def group_correlations(batch: Batch, options: RankOptions) -> dict[str, dict[str, Any]]:
-    """Kendall's τ within groups (pairs of one group only, pooled) and across groups (of the groups' medians), beside the overall τ.
+    """Kendall's τ within groups (pairs of one group only, pooled) and across groups (of the groups' median ranks), beside the overall τ.
 
     Returns:
         by measure: ``within_kendall(_low,_high)``, ``within_p_value`` (models exchanged within groups only), ``across_kendall``, ``n_groups``.
@@ -113,7 +113,8 @@ def group_correlations(batch: Batch, options: RankOptions) -> dict[str, dict[str
                 rows[name].update(within_kendall=float(within[m, 0]), within_p_value=float(p_values[m]))
                 put_interval(rows[name], "within_kendall", correlation_interval(within[m, 0], within[m, 1:], n_free, options.level))
     if len(sizes) >= 3:
-        medians = [np.array([np.median(values[codes == g]) for g in range(len(sizes))]) for values in (*batch.columns, batch.target)]
+        ranked = [average_ranks(values) for values in (*batch.columns, batch.target)]
+        medians = [np.array([np.median(ranks[codes == g]) for g in range(len(sizes))]) for ranks in ranked]
         for m, name in enumerate(batch.names):
             rows[name]["across_kendall"] = kendall_tau(medians[m], medians[-1])
     return rows
@@ -134,7 +135,7 @@ def per_group_table(batch: Batch) -> list[dict[str, Any]]:
             row: dict[str, Any] = {"measure": name, "group": group, "n": len(x)}
             fit = fit_line(x, y) if len(x) >= MIN_GROUP else None
             row["kendall"] = kendall_tau(x, y) if len(x) >= MIN_GROUP else None
-            row |= {key: getattr(fit, key) if fit else None for key in ("r2", "rmse", "slope", "intercept", "loo_rmse")}
+            row |= {key: finite_or_none(getattr(fit, key)) if fit else None for key in ("r2", "rmse", "slope", "intercept", "loo_rmse")}
             reason = None if row["kendall"] is not None else (f"only {len(x)} model(s)" if len(x) < MIN_GROUP else "constant in this group")
             rows.append({**row, "status": "ok" if reason is None else "skipped", "reason": reason})
     return rows

@@ -9,6 +9,7 @@ import numpy as np
 from genscope.evaluation.association import put_interval
 from genscope.evaluation.study import Batch, RankOptions
 from genscope.numerics.bootstrap import percentile_interval
+from genscope.numerics.rank_correlation import dense_ranks
 
 MIN_EFFECTIVE_SAMPLE_SIZE = 12.0
 
@@ -43,6 +44,12 @@ def axis_pairs(codes: Mapping[str, np.ndarray], axis: str) -> AxisPairs:
     j = np.concatenate(right) if right else np.zeros(0, dtype=np.int64)
     low, high = np.minimum(codes[axis][i], codes[axis][j]), np.maximum(codes[axis][i], codes[axis][j])
     return AxisPairs(i, j, rest[i], low * n + high)
+
+
+def sign_of_change(values: np.ndarray, pairs: AxisPairs) -> np.ndarray:
+    """−1, 0 or +1 per pair: the sign of the first value minus the second (of their ranks, which never overflow)."""
+    ranks = dense_ranks(values)
+    return np.clip(ranks[pairs.i] - ranks[pairs.j], -1, 1).astype(np.float64)
 
 
 def granulated_kendall(batch: Batch, options: RankOptions) -> dict[str, dict[str, Any]]:
@@ -84,7 +91,7 @@ def _psi(x: np.ndarray, y: np.ndarray, pairs: AxisPairs, weights: np.ndarray) ->
     """ψ of one axis under every row of weights; each setting of the rest counts once, its τ is weighted by pairs."""
     if len(pairs.i) == 0:
         return None
-    agree = np.sign(x[pairs.i] - x[pairs.j]) * np.sign(y[pairs.i] - y[pairs.j])
+    agree = sign_of_change(x, pairs) * sign_of_change(y, pairs)
     order = np.argsort(pairs.rest, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(pairs.rest[order]) != 0])
     psi = np.empty(len(weights))
@@ -142,7 +149,8 @@ def sign_errors(batch: Batch, options: RankOptions) -> dict[str, dict[str, Any]]
     bad = -batch.target if batch.study.higher_is_better else batch.target
     scale = 100.0 if np.abs(bad).max(initial=0.0) > 1 else 1.0
     pairs = {axis: axis_pairs(codes, axis) for axis in codes}
-    weights = {axis: hoeffding_weights((bad[p.i] - bad[p.j]) / scale, options.n_test_examples) for axis, p in pairs.items()}
+    share = np.clip(bad / scale, -1e6, 1e6)
+    weights = {axis: hoeffding_weights(share[p.i] - share[p.j], options.n_test_examples) for axis, p in pairs.items()}
     for kind in ("settings", "changes"):
         keys = {axis: (p.rest * batch.n**2 + p.values) if kind == "settings" else p.values for axis, p in pairs.items()}
         environments = {axis: _environments(keys[axis], weights[axis]) for axis in pairs}
@@ -153,7 +161,7 @@ def sign_errors(batch: Batch, options: RankOptions) -> dict[str, dict[str, Any]]
     for name, column in zip(batch.names, batch.columns, strict=True):
         losses = {}
         for axis, p in pairs.items():
-            loss = (1 - np.sign(column[p.i] - column[p.j]) * np.sign(bad[p.i] - bad[p.j])) / 2
+            loss = (1 - sign_of_change(column, p) * sign_of_change(bad, p)) / 2
             for members in environments[axis]:
                 w = weights[axis][members]
                 losses[_name(batch, axis, p, members, kind)] = float((w * loss[members]).sum() / w.sum())

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import genscope
 from genscope.core.results import Result
@@ -63,7 +64,9 @@ def rank_measures(study: Study, options: RankOptions = RankOptions()) -> Ranking
     found: dict[str, dict[str, Any]] = {}
     groups: list[dict[str, Any]] = []
     for batch in study.batches():
-        parts = [part(batch, options) for part in _PARTS]
+        # One BLAS thread: the same sums on every machine, and no spinning on matrices this small.
+        with threadpool_limits(1, user_api="blas"):
+            parts = [part(batch, options) for part in _PARTS]
         for name, column in zip(batch.names, batch.columns, strict=True):
             row: dict[str, Any] = {"measure": name, "baseline": name in study.baselines}
             for part in parts:

@@ -23,7 +23,7 @@ _OUTCOME = re.compile(
 )
 _NOT_MEASURES = re.compile(r"^(unnamed.*|index|column_\d+|seed|run|epoch|id|.*_id)$", re.IGNORECASE)
 _BASELINE = re.compile(
-    r"^(depth|width|n?_?layers|n_layers|num_layers|n?_?params|n_params|num_params|params_m|param_count|parameters|n_parameters|num_parameters|size"
+    r"^(depth|width|n?_?layers|n_layers|num_layers|n?_?params|n_params|num_params|params_m|param_count|parameters|n_parameters|num_parameters|size|n_weights|n_elements|n_tensors"
     r"|model_size|flops|gmacs|macs|madds_m|n_matrices|n_slices)$",
     re.IGNORECASE,
 )

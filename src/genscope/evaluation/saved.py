@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ def is_saved(source: Any) -> bool:
     return isinstance(source, str | Path) and (Path(source).is_dir() or Path(source).suffix.lower() == ".json")
 
 
-def read_saved(sources: Iterable[Any]) -> ModelTable:
+def read_saved(sources: Sequence[Any]) -> ModelTable:
     """One row per saved ``analyze`` or ``assess`` result.
 
     Columns: the numbers of an analysis' summary (``alpha``, ``log_spectral_norm``, …, ``n_matrices``), or the whole-model measures of an assessment.
@@ -31,12 +31,19 @@ def read_saved(sources: Iterable[Any]) -> ModelTable:
         CorruptInput, UnsupportedInput, LimitExceeded: a file is not a saved result that holds measures; one sentence.
     """
     found = [_one(source) for source in sources]
+    if len({model for model, _ in found}) < len(found):
+        # Runs of `…/model.safetensors` share a name; the folders they were saved in do not.
+        found = [(_place(source) or model, values) for source, (model, values) in zip(sources, found, strict=True)]
     names = list(dict.fromkeys(name for _, values in found for name in values))
     if not names:
         raise UnsupportedInput("The saved results hold no numbers for whole models; give results of analyze or assess.")
     columns: dict[str, list[Any]] = {"model": [model for model, _ in found]}
     columns |= {name: [values.get(name) for _, values in found] for name in names}
     return table_from_columns(columns, "the saved results")
+
+
+def _place(source: Any) -> str | None:
+    return None if isinstance(source, Result) else Path(source).name.removesuffix(".json")
 
 
 def _one(source: Any) -> tuple[str, dict[str, float]]:

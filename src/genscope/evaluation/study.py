@@ -7,6 +7,7 @@ import numpy as np
 
 from genscope.core.seeds import generator_for
 from genscope.errors import UsageError
+from genscope.evaluation.table import LARGEST
 from genscope.numerics.bootstrap import resampling_weights
 
 
@@ -71,11 +72,16 @@ class Study:
 
     def batches(self) -> tuple["Batch", ...]:
         """Measures that are defined on the same models, together."""
-        goal = np.isfinite(self.target)
+        goal = usable(self.target)
         keyed: dict[bytes, list[str]] = {}
         for name, column in self.values.items():
-            keyed.setdefault((goal & np.isfinite(column)).tobytes(), []).append(name)
+            keyed.setdefault((goal & usable(column)).tobytes(), []).append(name)
         return tuple(Batch(self, tuple(names), np.frombuffer(key, dtype=bool)) for key, names in keyed.items())
+
+
+def usable(values: np.ndarray) -> np.ndarray:
+    """Which entries are numbers that can be squared."""
+    return np.abs(values) <= LARGEST
 
 
 @dataclass(frozen=True)

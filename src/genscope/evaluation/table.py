@@ -17,6 +17,7 @@ from genscope.errors import CorruptInput, LimitExceeded, UnsupportedInput, Usage
 
 _MAX_BYTES = 256_000_000
 _MAX_FIELD = 1_000_000
+LARGEST = 1e150  # beyond this, squares overflow; no measure of a network that has not failed is so large
 _BLANK = {"", "na", "nan", "n/a", "null", "none", "-", "–", "#n/a", "<na>"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?%?$|[+-]?inf(inity)?$", re.IGNORECASE)
 _REPEATS = {"seed", "run", "repeat", "trial", "fold", "epoch", "step"}
@@ -226,12 +227,12 @@ def _parse(cells: Iterable[Any]) -> tuple[np.ndarray, int, int, int]:
                 values.append(math.nan)
                 continue
             n_filled += not math.isnan(number)
-        n_infinite += math.isinf(number)
-        values.append(number if math.isfinite(number) else math.nan)
+        n_infinite += abs(number) > LARGEST
+        values.append(number if abs(number) <= LARGEST else math.nan)
     return np.array(values, dtype=np.float64), n_text, n_infinite, n_filled
 
 
 def _count_sentence(n_text: int, n_infinite: int) -> str:
     parts = [f"{n_text} cell(s) are not numbers"] if n_text else []
-    parts += [f"{n_infinite} cell(s) are infinite"] if n_infinite else []
+    parts += [f"{n_infinite} cell(s) are infinite or beyond 1e150"] if n_infinite else []
     return " and ".join(parts) + "; left out"

@@ -1,5 +1,6 @@
 """One straight line through a cloud: the fit the field publishes, and the error on models it has not seen."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,38 +48,44 @@ def fit_line(x: np.ndarray, y: np.ndarray) -> LineFit | None:
     n = len(x)
     if n < 3 or np.all(x == x[0]):
         return None
-    scale = float(np.abs(x).max())
-    dx, dy = x / scale - (x / scale).mean(), y - y.mean()
+    # Both sides in units of their largest magnitude, so that squares neither overflow nor vanish.
+    x_unit, y_unit = float(np.abs(x).max()), float(np.abs(y).max()) or 1.0
+    x, y = x / x_unit, y / y_unit
+    dx, dy = x - x.mean(), y - y.mean()
     sxx, syy = float(dx @ dx), float(dy @ dy)
     if sxx == 0.0:
         return None
     slope = float(dx @ dy) / sxx
     residuals = dy - slope * dx
     sse = float(residuals @ residuals)
-    r2 = 1 - sse / syy if syy > 0 else 0.0
-    leverage = 1.0 / n + dx * dx / sxx
-    free = np.maximum(1 - leverage, 0.0)
+    free = np.maximum(1 - 1.0 / n - dx * dx / sxx, 0.0)
     loo_rmse = loo_r2 = None
     loo = np.full(n, np.nan)
     if free.min() > 1e-9:
         loo = residuals / free
-        loo_rmse = float(np.sqrt(np.mean(loo * loo)))
+        loo_rmse = float(np.sqrt(np.mean(loo * loo))) * y_unit
         around_mean = dy * n / (n - 1)
         loo_r2 = 1 - float(loo @ loo) / float(around_mean @ around_mean) if syy > 0 else None
-    return LineFit(slope / scale, float(y.mean() - slope * (x / scale).mean()), r2, float(np.sqrt(sse / n)), loo_rmse, loo_r2, loo)
+    intercept = float(y.mean() - slope * x.mean()) * y_unit
+    r2 = 1 - sse / syy if syy > 0 else 0.0
+    return LineFit(slope * (y_unit / x_unit), intercept, r2, math.sqrt(sse / n) * y_unit, loo_rmse, loo_r2, loo * y_unit)
 
 
 def weighted_lines(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Slope and r (signed square root of R²) of y on x under every row of weights, shape [resamples] each; NaN where x or y is constant."""
     weights = np.asarray(weights, dtype=np.float64)
-    span = float(np.abs(x - x.mean()).max()) or 1.0
-    dx, dy = (x - x.mean()) / span, y - y.mean()
+    x_unit, y_unit = float(np.abs(x).max()) or 1.0, float(np.abs(y).max()) or 1.0
+    dx, dy = x / x_unit, y / y_unit
+    dx, dy = dx - dx.mean(), dy - dy.mean()
     total = weights.sum(axis=1)
     mx, my = weights @ dx / total, weights @ dy / total
     sxx = np.maximum(weights @ (dx * dx) / total - mx * mx, 0.0)
     syy = np.maximum(weights @ (dy * dy) / total - my * my, 0.0)
     sxy = weights @ (dx * dy) / total - mx * my
     good = (sxx > 1e-12 * (dx @ dx) / len(dx)) & (syy > 1e-12 * (dy @ dy) / len(dy))
-    slope = np.where(good, sxy / np.where(good, sxx, 1.0), np.nan) / span
-    r = np.where(good, np.clip(sxy / np.sqrt(np.where(good, sxx * syy, 1.0)), -1.0, 1.0), np.nan)
-    return slope, r
+    scale = np.sqrt(sxx) * np.sqrt(syy)
+    good &= scale > 0
+    slope = np.where(good, sxy / np.where(good, sxx, 1.0), np.nan)
+    r = np.where(good, np.clip(sxy / np.where(good, scale, 1.0), -1.0, 1.0), np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return slope * (y_unit / x_unit), r
