@@ -121,6 +121,39 @@ def test_orientation_and_kinds_follow_the_operators(tmp_path: Path):
     assert {skip.layer: skip.reason for skip in checkpoint.skips} == {"B": "bias of a recurrent layer"}
 
 
+@pytest.mark.parametrize("raw_bytes", [True, False])
+@pytest.mark.parametrize(("axis", "shape"), [(None, []), (0, [3]), (1, [4]), (-1, [4])])
+def test_quantized_weights_are_the_numbers_they_stand_for(tmp_path: Path, raw_bytes: bool, axis: int | None, shape: list[int]):
+    stored = RNG.integers(-128, 128, (3, 4)).astype("i1")
+    scale, zero = RNG.uniform(0.5, 1, shape).astype("f4"), RNG.integers(-5, 6, shape).astype("i1")
+    content = stored.tobytes() if raw_bytes else stored.ravel().tolist()
+    tensors = [
+        helper.make_tensor("w", TensorProto.INT8, (3, 4), content, raw=raw_bytes),
+        numpy_helper.from_array(scale, "s"),
+        numpy_helper.from_array(zero, "z"),
+    ]
+    nodes = (
+        helper.make_node("DequantizeLinear", ["w", "s", "z"], ["d"], **({} if axis is None else {"axis": axis})),
+        helper.make_node("MatMul", ["x", "d"], ["y"]),
+    )
+    checkpoint = open_onnx(save(tmp_path / "m.onnx", tensors, nodes))
+    (spec,) = checkpoint.specs
+    assert (spec.name, spec.dtype, spec.kind, spec.layout) == ("w", "float32", "linear", "keras")
+    assert spec.attributes["dequantized_from"] == "int8"
+    along = (3, 1) if axis == 0 else (1, 4)
+    expected = (stored.astype("f8") - zero.reshape(along if shape else ())) * scale.reshape(along if shape else ())
+    np.testing.assert_allclose(checkpoint.read("w"), expected, rtol=1e-6)
+    assert {skip.layer for skip in checkpoint.skips} == {"s", "z"}
+
+
+def test_integers_without_a_fitting_scale_stay_integers(tmp_path: Path):
+    stored = numpy_helper.from_array(np.ones((3, 4), "i1"), "w")
+    for scale, axis in (((5,), 1), ((3, 4), 1), ((4,), 7)):
+        nodes = (helper.make_node("DequantizeLinear", ["w", "s"], ["d"], axis=axis),)
+        checkpoint = open_onnx(save(tmp_path / "m.onnx", [stored, tensor("s", scale)], nodes))
+        assert "w" in {skip.layer for skip in checkpoint.skips}
+
+
 def test_subgraphs_are_read_under_names_of_their_own(tmp_path: Path):
     def branch(name: str) -> Any:
         return helper.make_graph([helper.make_node("MatMul", ["w", "outer"], ["y"])], name, [], [], initializer=[tensor("w")])

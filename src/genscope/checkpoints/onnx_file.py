@@ -2,16 +2,18 @@
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from genscope.checkpoints.dtypes import ITEM_BYTES, decode
 from genscope.checkpoints.input_file import InputFile
 from genscope.checkpoints.limits import Limits, checked_shape
 from genscope.checkpoints.listing import ListedCheckpoint
-from genscope.checkpoints.low_precision import BYTES, widen
+from genscope.checkpoints.low_precision import BYTES
+from genscope.checkpoints.onnx_dequantize import INTEGERS, dequantize, find_dequantizations
 from genscope.checkpoints.onnx_external import ExternalFiles
 from genscope.checkpoints.onnx_graph import TENSOR_RAW, GraphParser, OnnxTensor
 from genscope.checkpoints.onnx_roles import RECURRENT, Role, tensor_roles
@@ -51,6 +53,7 @@ class _Place:
     spans: tuple[tuple[int, int], ...]
     varints: bool
     shape: tuple[int, ...]
+    dtype: str
     direction: int | None = None
     kind: str | None = None
 
@@ -67,49 +70,63 @@ class OnnxCheckpoint(ListedCheckpoint):
         self._skips: list[Skip] = []
         graphs = GraphParser(WireReader(file), limits).parse()
         tensors = {graph.prefix + name: tensor for graph in graphs for name, tensor in graph.tensors.items()}
+        self._rules = find_dequantizations(graphs, tensors)
+        self._helpers = {helper: name for name, rule in self._rules.items() for helper in (rule.scale, rule.zero) if helper}
         roles = tensor_roles(graphs, {name: len(tensor.dims) for name, tensor in tensors.items()})
         for name, tensor in tensors.items():
             self._add(name, tensor, roles.get(name, Role()))
         self.set_specs(self._specs, self._skips)
         if self._external.names:
             self.notes = (f"External data were read from {', '.join(display_name(name) for name in self._external.names[:5])}.",)
+        if self._rules:
+            self.notes = (*self.notes, f"{len(self._rules)} quantized weights are read as the numbers they stand for.")
 
     def _add(self, name: str, tensor: OnnxTensor, role: Role) -> None:
         where = f"{self.label}, tensor {display_name(name)!r}"
         shape = checked_shape(tensor.dims, self.limits, where)
-        reason = _why_skipped(tensor, role)
         place = self._place(tensor, shape, where)
+        if place is not None:
+            self._places[name] = place
+        reason = _why_skipped(tensor, role)
+        if name in self._helpers:
+            reason = f"scale or zero point of {display_name(self._helpers[name])}, multiplied into it"
+        elif name in self._rules:
+            reason = role.skip
         if reason is not None or place is None:
             self._skips.append(Skip(name, reason or "no values"))
-            return
-        dtype = FLOATS[tensor.data_type][0]
-        n_bytes = math.prod(shape) * BYTES[dtype]
-        if role.kind in RECURRENT.values():
-            self._add_directions(name, place, dtype, n_bytes, role)
-            return
-        self._places[name] = place
-        self._specs.append(TensorSpec(name, shape, dtype, n_bytes, role.kind, role.layout, role.attributes))
+        elif name in self._rules:
+            facts = {**role.attributes, "dequantized_from": place.dtype, "scale": self._rules[name].scale}
+            self._specs.append(TensorSpec(name, shape, "float32", math.prod(shape), role.kind, role.layout, facts))
+        elif role.kind in RECURRENT.values():
+            self._add_directions(name, place, role)
+        else:
+            n_bytes = math.prod(shape) * BYTES[place.dtype]
+            self._specs.append(TensorSpec(name, shape, place.dtype, n_bytes, role.kind, role.layout, role.attributes))
 
-    def _add_directions(self, name: str, place: _Place, dtype: str, n_bytes: int, role: Role) -> None:
+    def _add_directions(self, name: str, place: _Place, role: Role) -> None:
         """[directions, gates · hidden, inputs] as one matrix per direction, gates in torch's order."""
         n_directions, rows, cols = place.shape
-        for direction in range(min(n_directions, 2)):
+        if n_directions not in (1, 2):
+            self._skips.append(Skip(name, f"a recurrent weight with {n_directions} directions"))
+            return
+        for direction in range(n_directions):
             own = name if n_directions == 1 else f"{name}.{('forward', 'reverse')[direction]}"
-            self._places[own] = _Place(place.file, place.spans, place.varints, place.shape, direction, role.kind)
-            self._specs.append(TensorSpec(own, (rows, cols), dtype, n_bytes // max(n_directions, 1), role.kind, attributes=role.attributes))
+            self._places[own] = replace(place, direction=direction, kind=role.kind)
+            n_bytes = rows * cols * BYTES[place.dtype]
+            self._specs.append(TensorSpec(own, (rows, cols), place.dtype, n_bytes, role.kind, attributes=role.attributes))
 
     def _place(self, tensor: OnnxTensor, shape: tuple[int, ...], where: str) -> _Place | None:
         """Where the values are, after checking that their number fits the shape; ``None`` for types without a known size."""
         count = math.prod(shape)
-        known = FLOATS.get(tensor.data_type)
-        item = BYTES[known[0]] if known else OTHERS.get(tensor.data_type, ("", None))[1]
+        known = FLOATS.get(tensor.data_type) or (INTEGERS.get(tensor.data_type, ""), 5)
+        item = BYTES[known[0]] if known[0] in BYTES else OTHERS.get(tensor.data_type, ("", None))[1]
         n_bytes = None if item is None or tensor.sparse else count * item
         if tensor.external is not None:
             if tensor.spans:
                 raise CorruptInput(f"{where}: holds values both inside and outside the model; two readers would see different ones.")
             file, start, end = self._external.span(tensor.external, n_bytes, where)
-            return _Place(file, ((start, end),), False, shape)
-        if known is None or tensor.sparse or tensor.segmented:
+            return _Place(file, ((start, end),), False, shape, known[0])
+        if not known[0] or tensor.sparse or tensor.segmented:
             self._check_raw(tensor, n_bytes, where)
             return None
         raw = tensor.spans.get(TENSOR_RAW)
@@ -117,14 +134,14 @@ class OnnxCheckpoint(ListedCheckpoint):
             raise CorruptInput(f"{where}: holds its values twice; two readers would see different ones.")
         if raw:
             self._check_raw(tensor, n_bytes, where)
-            return _Place(self._file, tuple(raw), False, shape)
+            return _Place(self._file, tuple(raw), False, shape, known[0])
         spans = tuple(tensor.spans.get(known[1], ()))
         held = sum(end - start for start, end in spans)
         varints = known[1] == 5
         fits = count <= held <= 10 * count if varints else held == n_bytes
         if not fits:
             raise CorruptInput(f"{where}: shape {shape} needs {count} values and the {held} bytes there cannot be that many.")
-        return _Place(self._file, spans, varints, shape)
+        return _Place(self._file, spans, varints, shape, known[0])
 
     @staticmethod
     def _check_raw(tensor: OnnxTensor, n_bytes: int | None, where: str) -> None:
@@ -133,28 +150,27 @@ class OnnxCheckpoint(ListedCheckpoint):
             raise CorruptInput(f"{where}: its shape needs {n_bytes} bytes and the model holds {raw[0][1] - raw[0][0]}.")
 
     def read(self, name: str) -> np.ndarray:
-        """Read one tensor as float32 or float64."""
-        spec = self.spec_of(name)
+        """Read one tensor as float32 or float64; 8-bit integers with a scale are multiplied out."""
+        self.spec_of(name)
+        rule = self._rules.get(name)
+        if rule is not None:
+            zero = self._values(rule.zero) if rule.zero is not None else None
+            return dequantize(self._values(name), self._values(rule.scale), zero, rule.axis)
+        place = self._places[name]
+        values = self._values(name)
+        return values if place.direction is None else _torch_gates(values[place.direction], place.kind or "rnn")
+
+    def _values(self, name: str) -> np.ndarray:
         place = self._places[name]
         where = f"{self.label}, tensor {display_name(name)!r}"
-        shape = spec.shape if place.direction is not None else place.shape
-        spans = place.spans
-        if place.direction is not None and not place.varints and len(spans) == 1:
-            size = spec.n_bytes
-            spans = ((spans[0][0] + place.direction * size, spans[0][0] + (place.direction + 1) * size),)
-        elif place.direction is not None:
-            shape = place.shape
-        raw: Any = bytearray(sum(end - start for start, end in spans))
+        raw: Any = bytearray(sum(end - start for start, end in place.spans))
         at = 0
-        for start, end in spans:
+        for start, end in place.spans:
             place.file.pread_into(memoryview(raw)[at : at + end - start], start)
             at += end - start
         if place.varints:
-            raw = _from_varints(bytes(raw), BYTES[spec.dtype], math.prod(shape), where)
-        values = widen(raw, spec.dtype, shape)
-        if place.direction is None:
-            return values
-        return _torch_gates(values if values.ndim == 2 else values[place.direction], place.kind or "rnn")
+            raw = _from_varints(bytes(raw), place.dtype, math.prod(place.shape), where)
+        return decode(raw, place.dtype, place.shape)
 
     def close(self) -> None:
         """Release the model and its data files."""
@@ -176,14 +192,16 @@ def _why_skipped(tensor: OnnxTensor, role: Role) -> str | None:
     return role.skip
 
 
-def _from_varints(raw: bytes, item: int, count: int, where: str) -> bytes:
-    """16- and 8-bit floats kept as one integer each."""
+def _from_varints(raw: bytes, dtype: str, count: int, where: str) -> bytes:
+    """16- and 8-bit values kept as one integer each; negative ones carry their sign through all 64 bits."""
     values = packed_varints(raw, where)
+    bits = 8 * ITEM_BYTES[dtype]
     if len(values) != count:
         raise CorruptInput(f"{where}: its shape needs {count} values and {len(values)} are there.")
-    if len(values) and values.max() >= 1 << (8 * item):
-        raise CorruptInput(f"{where}: an entry does not fit {8 * item} bits; the file is damaged.")
-    return values.astype(f"<u{item}").tobytes()
+    too_large = values >= 1 << bits if not dtype.startswith("int") else np.abs(values.view(np.int64)) > 1 << (bits - 1)
+    if too_large.any():
+        raise CorruptInput(f"{where}: an entry does not fit {bits} bits; the file is damaged.")
+    return values.astype(f"<u{bits // 8}").tobytes()
 
 
 def _torch_gates(values: np.ndarray, kind: str) -> np.ndarray:
