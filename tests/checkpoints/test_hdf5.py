@@ -3,6 +3,7 @@
 import os
 import resource
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -13,8 +14,9 @@ import pytest
 from genscope.checkpoints.hdf5 import open_hdf5, weight_names
 from genscope.checkpoints.keras_kinds import keras_kind
 from genscope.checkpoints.limits import Limits
-from genscope.core.tensors import Checkpoint
+from genscope.core.tensors import Checkpoint, TensorSpec
 from genscope.errors import CorruptInput, GenscopeError, LimitExceeded, UnsafeInput, UnsupportedInput, UsageError
+from genscope.layers.matricize import ViewOptions, build_matrix, plan_matrices
 
 RNG = np.random.default_rng(0)
 
@@ -295,3 +297,38 @@ def test_real_keras_file_equals_its_safetensors_twin(real_data: Path):
     other = open_hdf5(folder / "original" / "tiny_XCEPTION_KDEF.hdf5")
     assert len(other.specs) == 80
     other.close()
+
+
+def singular_values(specs: Sequence[TensorSpec], read: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
+    """Singular values by view, of every matrix the layers make."""
+    found = {}
+    for matrix in plan_matrices(specs, ViewOptions()).matrices:
+        stack = build_matrix(matrix, {name: read(name) for name in matrix.tensors}).stack
+        assert stack is not None
+        found[f"{matrix.kind} {matrix.view}"] = np.sort(np.linalg.svd(stack.astype("f8"), compute_uv=False).ravel())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("keras_name", "keras_shape", "torch_name", "axes"),
+    [
+        ("dense/kernel:0", (6, 4), "fc.weight", (1, 0)),
+        ("conv2d/kernel:0", (3, 3, 4, 5), "conv.weight", (3, 2, 0, 1)),
+        ("conv1d/kernel:0", (3, 4, 5), "conv.weight", (2, 1, 0)),
+        ("conv2d_transpose/kernel:0", (3, 3, 5, 4), "deconv.weight", (3, 2, 0, 1)),
+        ("emb/embeddings:0", (10, 3), "emb.weight", (0, 1)),
+        ("layers/dense/vars/0", (6, 4), "fc.weight", (1, 0)),
+    ],
+)
+def test_a_keras_layer_has_the_spectrum_of_its_torch_twin(tmp_path: Path, keras_name: str, keras_shape: tuple[int, ...], torch_name: str, axes):
+    values = RNG.standard_normal(keras_shape).astype("f4")
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file[f"model_weights/{keras_name}" if ":" in keras_name else keras_name] = values
+    checkpoint = open_hdf5(tmp_path / "m.h5")
+    ours = singular_values(checkpoint.specs, checkpoint.read)
+    twin = np.ascontiguousarray(values.transpose(axes))
+    theirs = singular_values([TensorSpec(torch_name, twin.shape, "float32", twin.nbytes)], lambda _: twin)
+    assert set(ours) == set(theirs)
+    for view, expected in theirs.items():
+        np.testing.assert_allclose(ours[view], expected, rtol=1e-6)
+    checkpoint.close()
