@@ -1,5 +1,7 @@
 """Resampling: the draws, the intervals against SciPy's, and how often they cover the truth."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -49,20 +51,40 @@ def test_intervals_of_kendall_cover_the_truth(n: int, rho: float) -> None:
 
 
 def test_a_perfect_order_is_not_certainty() -> None:
-    low, high = correlation_interval(1.0, np.ones(500), 5) or (0.0, 0.0)
+    low, high = correlation_interval(1.0, np.ones(500), 4) or (0.0, 0.0)
     assert low < 0 and high == 1.0
     assert correlation_interval(-1.0, -np.ones(500), 40) == pytest.approx((-1.0, -perfect_order_bound(40)))
+    assert perfect_order_bound(40) < 1.0
 
 
-def test_perfect_order_bound_by_simulation() -> None:
-    # At the τ of the bound, a bivariate normal sample of 8 has its 4 disjoint pairs all agree with the promised chance.
-    tau = perfect_order_bound(8)
-    rho = np.sin(np.pi * tau / 2)
+@pytest.mark.parametrize("n", [3, 4, 5, 6])
+def test_perfect_order_bound_by_enumeration(n: int) -> None:
+    discordant = np.array([sum(order[i] > order[j] for i in range(n) for j in range(i + 1, n)) for order in itertools.permutations(range(n))])
+    pairs = n * (n - 1) / 2
+    # Search the law of largest entropy over a fine grid of q and compare.
+    logs = np.linspace(-4, 4, 8001)
+    weights = np.exp(np.outer(logs, discordant))
+    weights /= weights.sum(axis=1, keepdims=True)
+    chance, tau = weights[:, discordant == 0].sum(axis=1), 1 - 2 * weights @ discordant / pairs
+    assert perfect_order_bound(n) == pytest.approx(np.interp(0.025, chance[::-1], tau[::-1]), abs=1e-4)
+
+
+def test_the_bound_agrees_with_the_exact_test() -> None:
+    assert perfect_order_bound(4) < 0 < perfect_order_bound(5)  # 1/4! = 0.042, 1/5! = 0.008
+    assert perfect_order_bound(3, 2 / 3) == pytest.approx(0.0, abs=1e-5)  # 1/3! is the tail of the 2/3 interval
+    assert perfect_order_bound(8) < perfect_order_bound(9) < perfect_order_bound(200) < 1
+    assert perfect_order_bound([8]) == perfect_order_bound(8) < perfect_order_bound([8, 8])
+
+
+@pytest.mark.parametrize("n", [6, 10])
+def test_the_bound_is_low_enough_for_normal_data(n: int) -> None:
+    # At the τ of the bound, a bivariate normal sample is perfectly ordered about as rarely as promised (2.5%), not far more often.
+    rho = np.sin(np.pi * perfect_order_bound(n) / 2)
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(40_000, 8))
+    x = rng.normal(size=(20_000, n))
     y = rho * x + np.sqrt(1 - rho**2) * rng.normal(size=x.shape)
-    agree = ((x[:, ::2] - x[:, 1::2]) * (y[:, ::2] - y[:, 1::2]) > 0).all(axis=1)
-    assert agree.mean() == pytest.approx(0.025, abs=0.003)
+    perfect = (x.argsort(axis=1) == y.argsort(axis=1)).all(axis=1)
+    assert perfect.mean() < 0.05
 
 
 def test_undefined_resamples() -> None:

@@ -107,11 +107,10 @@ def group_correlations(batch: Batch, options: RankOptions) -> dict[str, dict[str
         weights = np.vstack([np.ones((1, batch.n), dtype=np.float32), batch.weights(options)])
         within = weighted_correlations(weights, batch.columns, batch.target, codes)[0]
         p_values, _ = kendall_p_values(batch.columns, batch.target, options.n_permutations, generator_for(options.seed, "rank", "within"), codes)
-        n_free = int(2 * (sizes // 2).sum())  # disjoint pairs that lie within a group
         for m, name in enumerate(batch.names):
             if np.isfinite(within[m, 0]):
                 rows[name].update(within_kendall=float(within[m, 0]), within_p_value=float(p_values[m]))
-                put_interval(rows[name], "within_kendall", correlation_interval(within[m, 0], within[m, 1:], n_free, options.level))
+                put_interval(rows[name], "within_kendall", correlation_interval(within[m, 0], within[m, 1:], sizes.tolist(), options.level))
     if len(sizes) >= 3:
         ranked = [average_ranks(values) for values in (*batch.columns, batch.target)]
         medians = [np.array([np.median(ranks[codes == g]) for g in range(len(sizes))]) for ranks in ranked]

@@ -201,6 +201,10 @@ def _load(table: Any, scores: Any, target: str | None) -> tuple[ModelTable, tupl
     return ModelTable(columns.source, columns.models, joined, columns.texts, (*columns.notes, *read.notes)), unmatched, read.column
 
 
+def _varies(values: np.ndarray) -> bool:
+    return bool(np.isfinite(values).all()) and len(np.unique(values)) > 1
+
+
 def build_study(
     table: ModelTable,
     target: str | None,
@@ -220,7 +224,7 @@ def build_study(
     roles = assign_roles(table, target, measures, taken=taken, covariates=given, lower_is_better=lower_is_better)
     notes = [*table.notes, *roles.notes]
     if given is None:
-        given = [name for name in roles.baselines if name not in axes and np.isfinite(table.numbers[name]).all()][:3]
+        given = [name for name in roles.baselines if name not in axes and _varies(table.numbers[name])][:3]
         if given:
             notes.append("held fixed in partial correlations: " + ", ".join(given))
     unknown = int((~np.isfinite(table.numbers[roles.target])).sum())

@@ -11,7 +11,7 @@ from genscope.errors import CorruptInput, LimitExceeded, UnsupportedInput
 from genscope.evaluation.table import ModelTable, table_from_columns
 
 _MAX_BYTES = 256_000_000
-_COUNTS = {"n_fitted", "n_skipped", "n_failed", "n_doubtful"}
+_SIZES = {"n_matrices", "n_layers", "n_weights", "n_params"}
 
 
 def is_saved(source: Any) -> bool:
@@ -71,7 +71,7 @@ def _measures(document: Mapping[str, Any], where: str) -> tuple[str, dict[str, f
     summary, rows = document.get("summary"), document.get("measures")
     values: dict[str, float] = {}
     if isinstance(document.get("matrices"), list) and isinstance(summary, Mapping):
-        values = {str(name): float(value) for name, value in summary.items() if _number(value) and name not in _COUNTS}
+        values = {str(name): float(value) for name, value in summary.items() if _number(value) and (name in _SIZES or not str(name).startswith("n_"))}
     elif isinstance(rows, list) and "n_models" not in document:
         for row in rows:
             if isinstance(row, Mapping) and not row.get("layer") and _number(row.get("value")) and isinstance(row.get("measure"), str):

@@ -1,5 +1,8 @@
 """Resampling as counts: one row of weights per resample, so that every statistic of a resample is a weighted one."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -46,27 +49,55 @@ def percentile_interval(resampled: np.ndarray, level: float = 0.95) -> tuple[flo
     return float(low), float(high)
 
 
-def perfect_order_bound(n: int, level: float = 0.95) -> float:
-    r"""Lowest τ that a perfect order of n models still allows.
+def perfect_order_bound(sizes: int | Sequence[int], level: float = 0.95) -> float:
+    r"""Lowest τ that a perfect order of the models still allows.
 
-    ⌊n/2⌋ disjoint pairs are independent, each agrees with chance (1+τ)/2; all agree with chance ((1+τ)/2)^⌊n/2⌋. The bound is the τ at which
-    that chance is (1 − level)/2:
+    A bootstrap of a perfect order only ever finds perfect orders and would claim certainty. Instead: among all laws of orders with a given
+    expected τ, take the one of largest entropy (Mallows' model, P ∝ q^{discordant pairs}), and give the τ at which a perfect order has the
+    chance (1 − level)/2:
 
-    .. math:: \tau_{low} = 2\,((1-\mathrm{level})/2)^{1/\lfloor n/2\rfloor} - 1
+    .. math:: P(\mathrm{perfect}) = \prod_{j=1}^{n}\frac{1-q}{1-q^j}, \qquad \mathrm{E}[D] = \sum_{j=1}^{n}\Big(\frac{q}{1-q} - \frac{j q^j}{1-q^j}\Big)
 
-    A bootstrap of a perfect order only ever finds perfect orders and would claim certainty; this bound, which assumes nothing about the
-    distribution, does not.
+    The bound is above 0 exactly when 1/n! is below (1 − level)/2, that is when the exact permutation test rejects independence.
+
+    Args:
+        sizes: number of models, or the sizes of the groups within which pairs are compared.
+        level: of the interval.
+
+    Source: Mallows 1957, "Non-null ranking models".
 
     Example:
-        >>> round(perfect_order_bound(8), 3)
-        -0.205
+        >>> round(perfect_order_bound(4), 3), round(perfect_order_bound(8), 3), round(perfect_order_bound(20), 3)
+        (-0.116, 0.684, 0.958)
     """
-    return float(2 * ((1 - level) / 2) ** (1 / max(1, n // 2)) - 1)
+    j = np.concatenate([np.arange(2.0, n + 1) for n in np.atleast_1d(sizes)])
+    goal = math.log((1 - level) / 2)
+    low, high = -40.0, 40.0  # log q; the chance of a perfect order falls as q grows
+    for _ in range(80):
+        middle = (low + high) / 2
+        if _mallows(middle, j)[0] > goal:
+            low = middle
+        else:
+            high = middle
+    pairs = float((j - 1).sum())
+    return 1 - 2 * _mallows(low, j)[1] / pairs
 
 
-def correlation_interval(observed: float, resampled: np.ndarray, n: int, level: float = 0.95) -> tuple[float, float] | None:
-    """Percentile interval of a rank correlation, with the distribution-free bound when the order is perfect."""
+def _mallows(log_q: float, j: np.ndarray) -> tuple[float, float]:
+    """Log chance of a perfect order and expected discordant pairs, for insertions into 1 … j−1 earlier places."""
+    if abs(log_q) < 1e-7:
+        return float(-np.log(j).sum()), float(((j - 1) / 2).sum())
+    if log_q > 0:  # reversed: q → 1/q exchanges concordant and discordant
+        perfect, expected = _mallows(-log_q, j)
+        return perfect - log_q * float((j - 1).sum()), float((j - 1).sum()) - expected
+    one, all_j = -np.expm1(log_q), -np.expm1(j * log_q)
+    q_j = np.exp(j * log_q)
+    return float((np.log(one) - np.log(all_j)).sum()), float((np.exp(log_q) / one - j * q_j / all_j).sum())
+
+
+def correlation_interval(observed: float, resampled: np.ndarray, sizes: int | Sequence[int], level: float = 0.95) -> tuple[float, float] | None:
+    """Percentile interval of a rank correlation; for a perfect order of ``sizes`` models the bound of :func:`perfect_order_bound`."""
     if abs(observed) >= 1 - 1e-12:
-        bound = perfect_order_bound(n, level)
+        bound = perfect_order_bound(sizes, level)
         return (bound, 1.0) if observed > 0 else (-1.0, -bound)
     return percentile_interval(resampled, level)
