@@ -123,7 +123,7 @@ def test_other_than_regular_files_are_refused_at_once(kind, root, monkeypatch):
         held.bind(name)
         held.close()
     started = time.monotonic()
-    with pytest.raises(GenscopeError, match="not a regular file|odd"):
+    with pytest.raises(GenscopeError, match=r"not a regular file|odd"):
         os.close(paths.open_inside(root, name))
     with pytest.raises(GenscopeError):
         open_checkpoint(root / name)

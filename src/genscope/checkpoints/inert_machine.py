@@ -40,8 +40,6 @@ class InertMachine:
         """End with one sentence."""
         raise CorruptInput(f"{self.source.where}: the pickle {what} (near byte {self.source.position}); the file is damaged, get a fresh copy.")
 
-    # -- stack and memo
-
     def push(self, value: Any) -> None:
         """Put a value on the stack, counting the objects made so far against the memory budget."""
         self._count()
@@ -94,8 +92,6 @@ class InertMachine:
         if index not in self._memo:
             self.fail(f"refers to memo {index}, which was never set")
         self._stack.append(self._memo[index])
-
-    # -- building
 
     def integer(self, raw: bytes) -> None:
         """A little-endian signed integer of any reasonable length."""

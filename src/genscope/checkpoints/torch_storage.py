@@ -115,7 +115,7 @@ def raw_tensor(ref: TensorRef, source: StorageBytes, limits: Limits, where: str)
     stored = source.n_bytes(ref.storage.key)
     if stored != ref.storage.numel * storage_item:
         raise CorruptInput(
-            f"{where}: its storage {display_name(ref.storage.key, 40)!r} needs {ref.storage.numel * storage_item} bytes, has {stored}; get a fresh copy."
+            f"{where}: its storage {display_name(ref.storage.key, 40)!r} needs {ref.storage.numel * storage_item} bytes, has {stored}."
         )
     available = stored // item
     begin = ref.storage.begin * storage_item // item + ref.offset
