@@ -10,6 +10,7 @@ from genscope.layers import names
 from genscope.layers.steps import Steps, reshape, transpose
 
 _LARGEST_KERNEL = 64  # a 3-D tensor whose last axis is longer is not taken for a 1-D convolution by shape alone
+_STACKS = frozenset({"experts", "bilinear", "stack"})
 _NOT_NUMBERS = ("int", "uint", "bool", "qint", "quint")
 
 
@@ -76,8 +77,8 @@ def classify(spec: TensorSpec, neighbours: Neighbours) -> Layer | Skip:
     if reason is not None:
         return Skip(spec.name, reason)
     kind = names.known_kind(spec.kind)
-    if kind == "linear" and len(spec.shape) > 2:
-        kind = None  # a dense layer's kernel with several head axes, or a class name that is too general
+    if kind is not None and not _fits(kind, len(spec.shape)):
+        kind = None  # a dense kernel with an axis per head, or a class name that is too general
     if kind is None:
         found = _infer(spec, neighbours)
         if isinstance(found, Skip):
@@ -88,6 +89,15 @@ def classify(spec: TensorSpec, neighbours: Neighbours) -> Layer | Skip:
     if spec.layout == "keras":
         return _from_keras(spec, kind, notes)
     return _from_torch(spec, kind, notes, neighbours)
+
+
+def _fits(kind: str, dims: int) -> bool:
+    """Whether weights of that kind have so many dimensions."""
+    if kind.startswith("conv"):
+        return dims == int(kind[-2]) + 2
+    if kind in _STACKS:
+        return dims == 3
+    return dims == 2 or kind == "embedding"
 
 
 def _no_matrix(spec: TensorSpec) -> str | None:
@@ -212,7 +222,10 @@ def _from_keras(spec: TensorSpec, kind: str, notes: tuple[str, ...]) -> Layer:
     """Keras keeps inputs first: [in, out], [*kernel, in, out], depthwise [*kernel, C, multiplier], heads as extra axes."""
     shape, facts = spec.shape, dict(spec.attributes)
     if kind == "embedding":
-        return Layer(spec, kind, shape, (), facts, notes)
+        flat = (math.prod(shape[:-1]), shape[-1])
+        return Layer(spec, kind, flat, (reshape(*flat),), facts, notes)
+    if kind in _STACKS:
+        return Layer(spec, kind, (shape[0], shape[2], shape[1]), (transpose(0, 2, 1),), facts, notes)
     if len(shape) == 2:
         return Layer(spec, kind, shape[::-1], (transpose(1, 0),), facts, notes)
     if facts.get("keras_weight") == "einsum":
