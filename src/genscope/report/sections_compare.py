@@ -16,7 +16,7 @@ _FIRST = ("alpha", "alpha_weighted", "log_spectral_norm", "log_frobenius_norm", 
 
 def compare_sections(result: Result) -> list[Section]:
     """What the page of ``compare`` shows, in reading order."""
-    models = model_names(result)
+    models = short_names(model_names(result))
     result = replace(result, rows=[_plain_row(row) for row in result.rows])
     measures = _measures(result)
     plain = [
@@ -66,8 +66,34 @@ def model_names(result: Result) -> list[str]:
     return names + [f"model {index + 1}" for index in range(len(names), wide)]
 
 
+def short_names(names: list[str], limit: int = 32) -> list[str]:
+    """``names`` without the words that all of them begin with and the ending that all of them share, cut to ``limit`` characters.
+
+    Example:
+        >>> short_names(["run_wide_1.pt", "run_deep_1.pt"]), short_names(["a.pt", "b.npz"])
+        (['wide_1', 'deep_1'], ['a.pt', 'b.npz'])
+    """
+    short = list(names)
+    if len(set(names)) == len(names) > 1:
+        endings = {name.rpartition(".")[2] for name in names if "." in name.strip(".")}
+        if len(endings) == 1 and all(name.endswith(f".{next(iter(endings))}") for name in names):
+            short = [name.rpartition(".")[0] for name in names]
+        same = next((place for place, letters in enumerate(zip(*short, strict=False)) if len(set(letters)) > 1), min(map(len, short)))
+        begins = short[0][:same]
+        cut = max(begins.rfind(mark) for mark in "_-/ .") + 1
+        if cut and all(len(name) > cut for name in short):
+            short = [name[cut:] for name in short]
+    return [name if len(name) <= limit else f"{name[: limit // 2]}…{name[1 - limit // 2 :]}" for name in short]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _measures(result: Result) -> list[str]:
-    found = list(dict.fromkeys(key for row in result.rows for key, value in row.items() if _is_measure(value)))
+    found = list(
+        dict.fromkeys(key for row in result.rows for key, value in row.items() if _is_measure(value) and any(map(_is_number, value["values"])))
+    )
     found = [key for key in found if not any(key == f"{base}_{end}" for base in found for end in ("low", "high"))]
     return [key for key in _FIRST if key in found] + [key for key in found if key not in _FIRST]
 

@@ -10,7 +10,7 @@ from genscope.report.sections import Section
 from genscope.report.wording import bytes_of, fact_of, label_of, number_of, text_of
 
 _RANK_VISIBLE = ("measure", "status", "n", "kendall", "kendall_low", "kendall_high", "p_value", "p_adjusted", "spearman", "r2", "rmse", "loo_rmse")
-_ASSESS_VISIBLE = ("measure", "layer", "status", "value", "low", "high", "reason", "seed")
+_ASSESS_VISIBLE = ("measure", "layer", "status", "value", "unit", "low", "high", "expects", "reason")
 _POINTS, _CURVES = 4000, 60
 
 
@@ -24,6 +24,7 @@ def rank_sections(result: Result) -> list[Section]:
         scatter_section(result.curves.get("scatter"), str(result.head.get("target") or "test error")),
         parts.table_section(table, "All measures", "", ("status",), "No measure could be ranked: the table holds none."),
         _words(result.rows),
+        _by_group(result.tail.get("groups")),
         parts.skipped(result.tail.get("unmatched"), "Models without a partner", "unmatched", "In the scores or in the measures only."),
         parts.skipped(result.tail.get("skipped"), "Left out", "skipped", "Not ranked, with the reason."),
         parts.notes(result.tail.get("notes")),
@@ -50,10 +51,16 @@ def forest_section(rows: Any, title: str, lead: str = "") -> Section | None:
     kept = [row for row in rows if isinstance(row, Mapping) and isinstance(row.get("kendall"), int | float)] if isinstance(rows, list | tuple) else []
     if not kept:
         return None
-    keys = ("measure", "n", "kendall", "kendall_low", "kendall_high", "spearman", "p_value", "r2", "loo_rmse", "rmse", "baseline")
+    keys = ("measure", "n", "kendall", "kendall_low", "kendall_high", "spearman", "p_value", "p_adjusted", "r2", "loo_rmse", "rmse", "baseline")
     items = [{key: text_of(row[key], 100) if isinstance(row[key], str) else row[key] for key in keys if row.get(key) is not None} for row in kept]
     items.sort(key=lambda item: -abs(float(item["kendall"])))
-    return Section("forest", "ranking", title, lead or "Kendall's τ with its 95% interval; the strongest first.", payload={"items": items[:200]})
+    return Section(
+        "forest",
+        "ranking",
+        title,
+        lead or "Kendall's τ with its 95% interval; the strongest first.",
+        payload={"items": items[:200], "adjusted": any("p_adjusted" in item for item in items)},
+    )
 
 
 def scatter_section(scatter: Any, target: str) -> Section | None:
@@ -69,7 +76,9 @@ def scatter_section(scatter: Any, target: str) -> Section | None:
         charts.append({"measure": text_of(name, 100), "x": x[:_POINTS], "y": y[:_POINTS], "labels": labels, "groups": groups})
     lead = "Each point is a model. Choose a chart to enlarge it."
     return (
-        Section("scatter", "scatter", f"Measures against {label_of(target)}", lead, payload={"charts": charts[:_CURVES], "target": label_of(target)})
+        Section(
+            "scatter", "scatter", f"Measures against {text_of(target, 60)}", lead, payload={"charts": charts[:_CURVES], "target": text_of(target, 60)}
+        )
         if charts
         else None
     )
@@ -83,6 +92,25 @@ def _by_measure(scatter: Any) -> Mapping[str, Any]:
     return {name: {"x": values, **shared} for name, values in scatter["measures"].items()}
 
 
+def _by_group(rows: Any) -> Section | None:
+    """Kendall's τ of each measure within each group, the number of models in the heading."""
+    cells = (
+        {(str(row.get("measure")), str(row.get("group"))): row for row in rows if isinstance(row, Mapping)} if isinstance(rows, list | tuple) else {}
+    )
+    names, groups = (list(dict.fromkeys(key[place] for key in cells)) for place in (0, 1))
+    if not cells or len(groups) < 2:
+        return None
+    sizes = {group: max(int(row.get("n") or 0) for (_, other), row in cells.items() if other == group) for group in groups}
+    groups = sorted(groups, key=lambda group: -sizes[group])[:16]
+    lines = [
+        {"label": text_of(name, 60), "values": [number_of(cells.get((name, group), {}).get("kendall"), 2) for group in groups]}
+        for name in names[:200]
+    ]
+    heads = [f"{text_of(group, 40)} ({sizes[group]})" for group in groups]
+    lead = "Kendall's τ of each measure among the models of one group; the number of models in brackets."
+    return Section("glance", "groups", "Within each group", lead, data={"models": heads, "lines": lines})
+
+
 def _words(rows: Sequence[Mapping[str, Any]]) -> Section | None:
     """Each measure's own sentence, strongest first."""
     told = [row for row in rows if row.get("verdict")]
@@ -93,15 +121,17 @@ def _words(rows: Sequence[Mapping[str, Any]]) -> Section | None:
 
 def assess_sections(result: Result) -> list[Section]:
     """What the page of ``assess`` shows: words first, then figures and the table."""
-    whole = [row for row in result.rows if row.get("layer") in (None, "")]
+    whole = [row for row in result.rows if row.get("layer") in (None, "") and row.get("value") is not None]
+    missing = [{"layer": row.get("measure"), "reason": row.get("reason")} for row in result.rows if row.get("value") is None]
+    labels = {"n_measures": "Measures", "n_computed": "Computed"}
     table = table_of(result.rows, _ASSESS_VISIBLE, "measure")
     figures = list(figures_of(result.curves)) + _by_layer(result.rows)
     return parts.present(
-        parts.key_numbers(result.summary, [key for key in result.summary if key != "seed"][:8], {}, {}),
+        parts.key_numbers(result.summary, [key for key in result.summary if key != "seed"][:8], labels, {}),
         Section("cards", "cards", "The model in words", data={"cards": [_card(row) for row in whole[:400]]}) if whole else None,
         Section("figures", "figures", "Figures", payload={"figures": figures[:_CURVES]}) if figures else None,
         parts.table_section(table, "All measures", "", ("status",), "No measure was computed."),
-        parts.skipped(result.tail.get("skipped"), "Not computed", "skipped", "Measures or layers left out, with the reason."),
+        parts.skipped([*missing, *(result.tail.get("skipped") or ())], "Not computed", "skipped", "Measures or layers left out, with the reason."),
         parts.notes(result.tail.get("notes")),
         parts.glossary("assess"),
         parts.reproducibility(result),
@@ -118,12 +148,12 @@ def _card(row: Mapping[str, Any]) -> dict[str, Any]:
     low, high = row.get("low"), row.get("high")
     words = next((row[key] for key in ("verdict", "sentence", "meaning", "reason") if row.get(key)), "")
     return {
-        "name": label_of(str(row.get("measure"))),
+        "name": text_of(row.get("measure"), 80),
         "value": number_of(row.get("value")),
-        "unit": text_of(row.get("unit") or "", 30),
+        "unit": "" if row.get("unit") in (None, "1") else text_of(row["unit"], 30),
         "interval": f"{number_of(low)} to {number_of(high)}" if low is not None and high is not None else "",
         "status": text_of(row.get("status") or "ok", 20),
-        "words": text_of(words, 400),
+        "words": text_of(str(words).replace("``", ""), 400),
     }
 
 

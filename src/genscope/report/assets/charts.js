@@ -87,7 +87,7 @@ function depthChart(width, points, o) {
     f.svg.append(s("rect", { class: "band", x: f.left, y: a, width: f.right - f.left, height: b - a }), path(`M${f.left} ${a}H${f.right}M${f.left} ${b}H${f.right}`, { class: "band-edge" }));
     note = label(f.right - 8, b - 7, width < 520 ? "typical range" : "range typical of well-trained layers", { "text-anchor": "end", class: "over" });
   }
-  const radius = points.length > 1500 ? 1.6 : points.length > 400 ? 2.4 : o.height < 200 ? 2.6 : points.length > 120 ? 3.4 : 4.6;
+  const radius = clamp((0.38 * (f.right - f.left)) / last, 1.6, o.height < 200 ? 2.6 : 4.6);
   const layers = new Map();
   for (const p of points) {
     const over = o.cap !== undefined && p.y > o.cap, py = clamp(f.Y(p.y), f.top, f.bottom);
@@ -196,9 +196,9 @@ function mountChanges(host, section) {
 }
 
 function models(row, names) {
-  const keys = [...new Set(table.columns.filter((column) => column.measure && column.model !== undefined).map((column) => column.measure))];
+  const keys = sections.changes ? sections.changes.measures.map((one) => one.key) : [];
   const head = h("tr", {}, h("th", { scope: "col", text: "Measure", class: "plain" }), names.map((name) => h("th", { scope: "col", class: "plain", text: name })), h("th", { scope: "col", class: "plain", text: "Change" }));
-  const lines = keys.map((key) => h("tr", {}, h("td", { text: sections.changes.measures.find((one) => one.key === key)?.label ?? key }), names.map((_, k) => h("td", { class: "right", text: format(table.at(`${key}[${k}]`, row)) })), h("td", { class: "right", text: format(table.at(key + ".change", row), 3) })));
+  const lines = keys.filter((key) => names.some((_, k) => isNumber(table.at(`${key}[${k}]`, row)))).map((key) => h("tr", {}, h("td", { text: sections.changes.measures.find((one) => one.key === key).label }), names.map((_, k) => h("td", { class: "right", text: format(table.at(`${key}[${k}]`, row)) })), h("td", { class: "right", text: format(table.at(key + ".change", row), 3) })));
   const other = table.columns.filter((column) => !column.measure && ["num", "int"].includes(column.kind) && isNumber(table.at(column.key, row)));
   return h("div", {}, h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, lines))),
     h("div", { class: "pairs" }, other.map((column) => h("div", { title: column.hint }, h("span", { text: column.label }), h("span", { text: cell(table, column, row) })))));
@@ -214,10 +214,10 @@ function mountForest(host, section) {
     for (const v of [-1, -0.5, 0, 0.5, 1]) svg.append(line(trim(X(v)), 6, trim(X(v)), bottom, v ? "grid" : "zero"), label(trim(X(v)), bottom + 18, plainTick(v, 1), { "text-anchor": "middle" }));
     svg.append(label((X(-1) + X(1)) / 2, height - 4, "Kendall's τ with the score", { "text-anchor": "middle" }));
     items.forEach((item, k) => {
-      const y = k * pitch + (narrow ? 34 : 22), low = item.kendall_low, high = item.kendall_high, sure = isNumber(low) && isNumber(high) && low * high > 0;
+      const y = k * pitch + (narrow ? 34 : 22), low = item.kendall_low, high = item.kendall_high, sure = isNumber(item.p_adjusted) ? item.p_adjusted <= 0.05 : isNumber(low) && isNumber(high) && low * high > 0;
       const full = item.measure + (item.baseline ? " (baseline)" : ""), name = full.length > 44 ? full.slice(0, 43) + "…" : full, words = two(item.kendall) + (isNumber(low) && isNumber(high) ? ` (${two(low)} to ${two(high)})` : "");
       const row = s("g", { class: sure ? "s0" : "s6" }, s("title", { text: `${item.measure}: τ ${words}` + (isNumber(item.p_value) ? `, p ${format(item.p_value, 2)}` : "") }));
-      row.append(narrow ? label(room, y - 12, `${name}  ${words}`, { class: "label" }) : label(room - 14, y + 4, fit(name, room), { class: "label", "text-anchor": "end" }));
+      row.append(narrow ? label(room, y - 12, `${name}  ${words}`, { class: "label over" }) : label(room - 14, y + 4, fit(name, room), { class: "label", "text-anchor": "end" }));
       if (isNumber(low) && isNumber(high)) row.append(line(trim(X(clamp(low, -1, 1))), y, trim(X(clamp(high, -1, 1))), y, "stroke"));
       row.append(path(shape(0, X(item.kendall), y, 5), { class: sure ? "solid" : "hollow" }));
       if (!narrow) row.append(label(width - right + 16, y + 4, words));
@@ -225,7 +225,7 @@ function mountForest(host, section) {
     });
     body.replaceChildren(svg);
   });
-  const keys = [swatch(s("g", { class: "s0" }, path(shape(0, 11, 6, 4), { class: "solid" })), "interval excludes zero"), swatch(s("g", { class: "s6" }, path(shape(0, 11, 6, 4), { class: "hollow" })), "cannot tell from chance")];
+  const keys = [swatch(s("g", { class: "s0" }, path(shape(0, 11, 6, 4), { class: "solid" })), section.adjusted ? "beyond chance, the number of measures considered" : "interval excludes zero"), swatch(s("g", { class: "s6" }, path(shape(0, 11, 6, 4), { class: "hollow" })), "cannot tell from chance")];
   host.append(legend(keys));
   if (page.verb === "rank") return;
   const columns = ["measure", "n", "spearman", "kendall", "p_value", "r2", "loo_rmse"].filter((key) => items.some((item) => item[key] !== undefined));

@@ -6,7 +6,7 @@ const stateOf = { row: -1, kept: null, mode: readAddress().get("curve") === "den
 const hostOf = (id) => document.querySelector(`#${CSS.escape(id)} [data-mount]`);
 const kinds = [...new Set((table.data.kind || []).map((kind) => String(kind ?? "other")))].sort();
 const groupOf = (row) => (table.data.kind ? kinds.indexOf(String(table.at("kind", row) ?? "other")) : 0);
-const nameOf = (row) => table.label(row) + (table.view(row) ? ` · ${table.view(row)}` : "");
+const nameOf = (row) => table.label(row) + (table.view(row) ? ` · ${short(table.view(row), 40)}` : "");
 bus.on("select", ({ row }) => { stateOf.row = row; }); // first to hear, so that every chart redraws with the new selection
 bus.on("filter", (kept) => { stateOf.kept = kept; });
 const choose = (point) => bus.emit("select", { row: point.row, from: "chart" });
@@ -91,11 +91,11 @@ function mountLens(host, section) {
     const button = (text, name, by, off) => h("button", { type: "button", text, "aria-label": name, title: name, disabled: off, on: { click: () => step(by) } });
     const pick = h("span", { class: "set", role: "group", "aria-label": "Curve" }, modes.length > 1 ? modes.map(([mode, text]) => h("button", { type: "button", text, "aria-pressed": String(stateOf.mode === mode), "data-mode": mode,
       on: { click: () => { stateOf.mode = mode; writeAddress({ curve: mode }); bus.emit("select", { row, from: "lens" }); } } })) : null);
-    const status = table.at("status", row), verdict = table.at("verdict", row) || table.at("reason", row);
+    const status = table.at("status", row), verdict = table.at("verdict", row) || table.at("reason", row) || table.at("reasons", row);
     const held = host.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") || document.activeElement.dataset.mode : null;
     host.replaceChildren(...[
       h("div", { class: "lens-head" },
-        h("h3", {}, h("span", { text: table.label(row) }), h("span", { class: "sub", text: `${row + 1} of ${table.n}` + (table.at("kind", row) ? ` · ${table.at("kind", row)}` : "") + (table.at("view", row) ? ` · ${table.at("view", row)}` : "") })),
+        h("h3", {}, h("span", { text: table.label(row) }), h("span", { class: "sub", text: `${row + 1} of ${table.n}` + ["kind", "view"].map((key) => (table.at(key, row) ? ` · ${short(String(table.at(key, row)), 40)}` : "")).join("") })),
         status ? h("span", { class: "badge badge-" + status, text: status }) : null, pick,
         h("span", { class: "set" }, button("←", "Previous layer", -1, row === 0), button("→", "Next layer", 1, row === table.n - 1))),
       verdict ? h("p", { class: "lens-verdict", text: verdict }) : null,
@@ -131,12 +131,14 @@ function pairs(row) {
   const groups = new Map();
   for (const column of table.columns) {
     const value = table.at(column.key, row);
-    if (value === null || value === undefined || ["layer", "measure", "verdict", "status", "reason", "kind", "view"].includes(column.key) || column.kind === "interval") continue;
+    if (value === null || value === undefined || ["layer", "measure", "verdict", "status", "reason", "kind", "view"].includes(column.key) || column.kind === "interval" || column.key.endsWith("_reason")) continue;
     groups.set(column.group, [...(groups.get(column.group) || []), h("div", { title: column.hint }, h("span", { text: column.label }), h("span", { text: cell(table, column, row) }))]);
   }
   const first = ["Power-law tail", "Norms", "Rank and entropy", "Bulk (Marchenko–Pastur)", "Matrix"];
   const rank = (name) => (first.includes(name) ? first.indexOf(name) : 9);
-  const missing = (table.undefined?.[row] || []).map(([name, reason]) => h("div", { class: "why" }, h("span", { text: name }), h("span", { text: reason })));
+  const why = new Map();
+  for (const [name, reason] of table.undefined?.[row] || []) why.set(reason, [...(why.get(reason) || []), name]);
+  const missing = [...why].map(([reason, names]) => h("p", { class: "why", text: `${names.join(", ")}: ${reason}` }));
   return h("div", { class: "pairs" }, [...groups].sort((a, b) => rank(a[0]) - rank(b[0])).map(([name, items]) => [h("h4", { text: name }), ...items]),
     missing.length ? [h("h4", { text: "Not meaningful here" }), ...missing] : null);
 }
