@@ -26,7 +26,8 @@ def same(one: tuple, two: tuple) -> bool:
         return a is b or (torch.equal(a, b) if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) else a == b)
 
     return all(
-        (equal(a, b) if not isinstance(a, dict) else a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)) for a, b in zip(one, two, strict=True)
+        (equal(a, b) if not isinstance(a, dict) else a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a))
+        for a, b in zip(one, two, strict=True)
     )
 
 

@@ -33,7 +33,13 @@ def test_later_biases_break_it_and_zero_ones_do_not():
 
 @pytest.mark.parametrize(
     ("layer", "word"),
-    [(nn.BatchNorm1d(4), "batch normalization"), (nn.LayerNorm(4), "scale of all layers"), (nn.GELU(), "gelu"), (nn.Softmax(1), "softmax"), (nn.Tanh(), "tanh")],
+    [
+        (nn.BatchNorm1d(4), "batch normalization"),
+        (nn.LayerNorm(4), "scale of all layers"),
+        (nn.GELU(), "gelu"),
+        (nn.Softmax(1), "softmax"),
+        (nn.Tanh(), "tanh"),
+    ],
 )
 def test_what_breaks_it_is_named(layer, word):
     model = nn.Sequential(nn.Linear(3, 4, bias=False), layer, nn.Linear(4, 2, bias=False))

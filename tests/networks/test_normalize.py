@@ -20,7 +20,10 @@ def test_the_product_of_norms_times_the_normalized_network_is_the_network(zoo, p
         "mlp": lambda: (models.mlp((3, 5, 4, 2)), (3,)),
         "conv_bn": lambda: (zoo.shake(models.small_conv((4, 5), image_size=12, batch_norm=True)), (3, 12, 12)),
         "lenet": lambda: (models.lenet5(), (1, 28, 28)),
-        "pre_norm": lambda: (zoo.shake(nn.Sequential(nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 2))), (3,)),
+        "pre_norm": lambda: (
+            zoo.shake(nn.Sequential(nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 2))),
+            (3,),
+        ),
     }[kind]()
     x = torch.randn(6, *shape)
     found = normalize_layers(trace(model, x), p)
@@ -63,9 +66,9 @@ def test_deep_networks_do_not_overflow():
 
 
 def test_what_has_no_layer_normalization_is_refused(zoo):
-    residual = models.cifar_resnet(8, widths=(4, 8, 16))
+    residual = models.cifar_resnet(8, widths=(2, 4, 8))
     with pytest.raises(UnsupportedInput, match="skip connection"):
-        normalize_layers(trace(residual, torch.randn(2, 3, 32, 32)))
+        normalize_layers(trace(residual, torch.randn(2, 3, 16, 16)))
     with pytest.raises(UnsupportedInput, match="gelu does not scale"):
         normalize_layers(trace(models.mlp((3, 4, 2), activation="gelu"), torch.randn(2, 3)))
     dead = models.mlp((3, 4, 2))
@@ -94,7 +97,7 @@ def test_shared_layers_are_exact_without_biases_and_refused_with_them():
 
 
 def test_residual_networks_by_output_norm(zoo):
-    model, x = zoo.shake(models.cifar_resnet(8, widths=(4, 8, 16))), torch.randn(3, 3, 32, 32)
+    model, x = zoo.shake(models.cifar_resnet(8, widths=(2, 4, 8))), torch.randn(3, 3, 16, 16)
     found = normalize_by_output(wrap_module(model), x)
     assert found.network(x.double())[0].norm().item() == pytest.approx(1.0, abs=1e-12)
     model.linear.weight.data *= 3
