@@ -168,6 +168,27 @@ def test_clusters_widen_the_interval() -> None:
     table = {"model": [f"m{k}" for k in range(80)], "run": np.repeat(range(10), 8).tolist(), "x": x, "test_error": y}
     plain, clustered = (by_name(rank(table, measures=["x"], cluster=c, n_bootstrap=300))["x"] for c in (None, "run"))
     assert clustered["kendall_high"] - clustered["kendall_low"] > 1.5 * (plain["kendall_high"] - plain["kendall_low"])
+    assert (plain["n_independent"], clustered["n_independent"]) == (80, 10)
+    assert clustered["p_value"] > plain["p_value"]
+
+
+def test_copies_of_few_runs_are_few_runs() -> None:
+    rng = np.random.default_rng(0)
+    base, error = rng.normal(size=(2, 4))
+    table = {"model": [f"m{k}" for k in range(80)], "run": np.repeat(list("abcd"), 20).tolist()}
+    table |= {"x": np.repeat(base, 20) + 0.001 * rng.normal(size=80), "test_error": np.repeat(error, 20) + 0.001 * rng.normal(size=80)}
+    row = by_name(rank(table, cluster="run", n_bootstrap=50))["x"]
+    assert row["status"] == "doubtful" and "too few clusters: n=4" in row["reason"] and row["p_value"] >= 1 / 12
+
+
+def test_p_values_of_clustered_noise_are_uniform() -> None:
+    rng = np.random.default_rng(1)
+    runs, noise = np.repeat(np.arange(12), 5), 0.1 * rng.normal(size=(60, 60))
+    table = {"model": [f"m{k}" for k in range(60)], "run": runs.tolist(), "test_error": rng.normal(size=12)[runs]}
+    table |= {f"x{k}": rng.normal(size=12)[runs] + noise[k] for k in range(60)}
+    for cluster, honest in (("run", True), (None, False)):
+        p = [row["p_value"] for row in rank(table, measures=[f"x{k}" for k in range(60)], cluster=cluster, n_bootstrap=20, n_permutations=200).rows]
+        assert bool(np.mean(np.array(p) <= 0.05) < 0.15) is honest
 
 
 def test_columns_in_memory() -> None:

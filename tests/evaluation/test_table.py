@@ -47,15 +47,18 @@ def test_odd_cells_are_counted(tmp_path: Path) -> None:
 
 
 def test_what_python_takes_for_a_number_but_people_do_not(tmp_path: Path) -> None:
-    table = read_table(write(tmp_path, "model,a,b\nx,1_000,1\ny,2,2\nz,3,3\n"))
+    table = read_table(write(tmp_path, 'model,a,b\nx,1_000,"1,013.5"\ny,2,"1,234"\nz,3,"1,234,567"\n'))
     assert np.isnan(table.numbers["a"][0])
+    assert np.array_equal(table.numbers["b"], [1013.5, np.nan, 1234567], equal_nan=True)  # the middle one may be a decimal comma
 
 
 def test_repeated_models_are_told_apart_by_another_column_or_refused(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "series,model,e\nA,x,1\nB,x,2\nB,y,3\n"))
-    assert table.models == ("A/x", "B/x", "B/y") and "told apart by column series" in table.notes[0]
+    assert table.models == ("A/x", "B/x", "B/y") and "told apart by series" in table.notes[0]
     seeds = read_table(write(tmp_path, "model,seed,e\nx,0,1\nx,1,2\ny,0,3\n"))
-    assert seeds.models == ("0/x", "1/x", "0/y")
+    assert seeds.models == ("0/x", "1/x", "0/y") and seeds.labels("model") == ("x", "x", "y")
+    two = read_table(write(tmp_path, "model,data,seed,e\nx,A,0,1\nx,A,1,2\nx,B,0,3\n"))
+    assert two.models == ("A/0/x", "A/1/x", "B/0/x")
     with pytest.raises(GenscopeError, match=r"the model name 'x' appears 2 times in column 'model'"):
         read_table(write(tmp_path, "model,e\nx,1\nx,2\ny,3\n"))
 

@@ -17,8 +17,8 @@ INTERVALS = "percentile bootstrap"
 def associations(batch: Batch, options: RankOptions) -> dict[str, dict[str, Any]]:
     """Statistics by measure over one batch; undefined numbers are ``None``.
 
-    Keys: ``n kendall kendall_low kendall_high p_value p_value_method spearman(_low,_high) pearson(_low,_high) r2(_low,_high) rmse slope(_low,_high)
-    intercept loo_rmse(_low,_high) loo_r2``. The line is target on measure, the RMSE divides by n.
+    Keys: ``n n_independent`` (clusters, or n) ``kendall(_low,_high) p_value p_value_method spearman(_low,_high) pearson(_low,_high) r2(_low,_high)
+    rmse slope(_low,_high) intercept loo_rmse(_low,_high) loo_r2``. The line is target on measure, the RMSE divides by n.
     """
     rows = {name: _point_estimates(column, batch.target) for name, column in zip(batch.names, batch.columns, strict=True)}
     usable = [k for k, name in enumerate(batch.names) if rows[name]["kendall"] is not None]
@@ -27,10 +27,12 @@ def associations(batch: Batch, options: RankOptions) -> dict[str, dict[str, Any]
     columns = batch.columns[usable]
     weights = batch.weights(options)
     kendall, spearman = weighted_correlations(weights, columns, batch.target)
-    p_values, method = kendall_p_values(columns, batch.target, options.n_permutations, generator_for(options.seed, "rank", "permutation"))
+    free_columns, free_target, _ = batch.independent()
+    rng = generator_for(options.seed, "rank", "permutation")
+    p_values, method = kendall_p_values(free_columns[usable], free_target, options.n_permutations, rng)
     for k, column in enumerate(columns):
         row = rows[batch.names[usable[k]]]
-        row["p_value"], row["p_value_method"] = float(p_values[k]), method
+        row["p_value"], row["p_value_method"], row["n_independent"] = float(p_values[k]), method, len(free_target)
         put_interval(row, "kendall", correlation_interval(row["kendall"], kendall[k], batch.n, options.level))
         put_interval(row, "spearman", correlation_interval(row["spearman"], spearman[k], batch.n, options.level))
         slope, r = weighted_lines(weights, column, batch.target)
@@ -52,7 +54,7 @@ def put_interval(row: dict[str, Any], name: str, interval: tuple[float, float] |
 
 
 def _point_estimates(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    row: dict[str, Any] = {"n": len(x)}
+    row: dict[str, Any] = {"n": len(x), "n_independent": len(x)}
     enough = len(x) >= 3
     row |= {"kendall": kendall_tau(x, y) if enough else None, "kendall_low": None, "kendall_high": None, "p_value": None, "p_value_method": None}
     row |= {"spearman": spearman_rho(x, y) if enough else None, "spearman_low": None, "spearman_high": None}

@@ -106,7 +106,8 @@ def group_correlations(batch: Batch, options: RankOptions) -> dict[str, dict[str
     if sizes.max() >= 2:
         weights = np.vstack([np.ones((1, batch.n), dtype=np.float32), batch.weights(options)])
         within = weighted_correlations(weights, batch.columns, batch.target, codes)[0]
-        p_values, _ = kendall_p_values(batch.columns, batch.target, options.n_permutations, generator_for(options.seed, "rank", "within"), codes)
+        columns, target, labels = batch.independent(codes)
+        p_values, _ = kendall_p_values(columns, target, options.n_permutations, generator_for(options.seed, "rank", "within"), labels)
         for m, name in enumerate(batch.names):
             if np.isfinite(within[m, 0]):
                 rows[name].update(within_kendall=float(within[m, 0]), within_p_value=float(p_values[m]))

@@ -9,6 +9,7 @@ from genscope.core.seeds import generator_for
 from genscope.errors import UsageError
 from genscope.evaluation.table import LARGEST
 from genscope.numerics.bootstrap import resampling_weights
+from genscope.numerics.rank_correlation import average_ranks
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,18 @@ class Batch:
             return None
         here = [label for label, kept in zip(labels, self.mask, strict=True) if kept]
         return np.unique(np.array(here, dtype=object).astype(str), return_inverse=True)[1]
+
+    def independent(self, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """What is exchangeable under the null: (columns, target, groups) of the models, or the median ranks of each cluster (in its group)."""
+        clusters = self.codes(self.study.clusters)
+        if clusters is None:
+            return self.columns, self.target, groups
+        pair = np.stack([np.zeros_like(clusters) if groups is None else groups, clusters])
+        units, member = np.unique(pair, axis=1, return_inverse=True)
+        member = member.reshape(-1)
+        ranks = [average_ranks(values) for values in (*self.columns, self.target)]
+        medians = np.array([[np.median(values[member == u]) for u in range(units.shape[1])] for values in ranks])
+        return medians[:-1], medians[-1], None if groups is None else units[0]
 
     def weights(self, options: RankOptions) -> np.ndarray:
         """Bootstrap counts [resamples, n]; the same draws whatever other measures are ranked."""

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ _MAX_BYTES = 256_000_000
 _MAX_FIELD = 1_000_000
 LARGEST = 1e150  # beyond this, squares overflow; no measure of a network that has not failed is so large
 _BLANK = {"", "na", "nan", "n/a", "null", "none", "-", "–", "#n/a", "<na>"}
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+$|[+-]?\d{1,3}(,\d{3}){2,}$")  # 1,013.2 and 1,234,567; a lone 1,234 could be a decimal comma
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?%?$|[+-]?inf(inity)?$", re.IGNORECASE)
 _REPEATS = {"seed", "run", "repeat", "trial", "fold", "epoch", "step"}
 _NAME_COLUMNS = ("model", "model_name", "modelname", "name", "network", "checkpoint", "file", "id")
@@ -166,7 +168,11 @@ def table_from_columns(columns: Mapping[str, Sequence[Any]], source: str) -> Mod
             texts[name] = tuple("" if cell is None else str(cell).strip() for cell in cells)
     if not numbers:
         raise UnsupportedInput(f"{source}: no column holds numbers; a table of models needs at least an error column and a measure.")
-    models, told_apart = _unique_names(models, columns, name_column, [*texts, *(name for name in numbers if name.lower() in _REPEATS)], source)
+    helpers = [*texts, *(name for name, values in numbers.items() if name.lower() in _REPEATS or _is_setting(values))]
+    whole, told_apart = _unique_names(models, columns, name_column, helpers, source)
+    if told_apart and name_column:
+        texts[name_column] = models  # what repeats may serve as group or cluster
+    models = whole
     return ModelTable(source, models, numbers, texts, (*told_apart, *notes))
 
 
@@ -188,17 +194,24 @@ def _is_number(cell: Any) -> bool:
     return isinstance(cell, str) and _NUMBER.match(cell.strip()) is not None
 
 
+def _is_setting(values: np.ndarray) -> bool:
+    """Whole numbers with few distinct values, such as an image size: a choice somebody made rather than a measurement."""
+    distinct = np.unique(values)
+    return bool(np.all(distinct == np.round(distinct))) and len(distinct) <= len(values) // 4
+
+
 def _unique_names(
     models: tuple[str, ...], columns: Mapping[str, Sequence[Any]], name_column: str | None, helpers: Sequence[str], source: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names as they are when no two are equal, else told apart by one other column (series, data set, seed), else a refusal."""
+    """Names as they are when no two are equal, else told apart by one or two other columns (series, data set, seed, image size), else a refusal."""
     counts = Counter(models)
     if len(counts) == len(models):
         return models, ()
-    for helper in helpers:
-        joined = tuple(f"{str(cell).strip()}/{model}" for cell, model in zip(columns[helper], models, strict=True))
+    for chosen in [*combinations(helpers, 1), *combinations(helpers[:12], 2)]:
+        cells = zip(*(columns[helper] for helper in chosen), models, strict=True)
+        joined = tuple("/".join(str(cell).strip() for cell in row) for row in cells)
         if len(set(joined)) == len(joined):
-            return joined, (f"model names repeat; told apart by column {display_name(helper, 40)}",)
+            return joined, (f"model names repeat; told apart by {' and '.join(display_name(helper, 40) for helper in chosen)}",)
     twice = [name for name, count in counts.items() if count > 1]
     more = f" (and {len(twice) - 1} other names)" if len(twice) > 1 else ""
     first = f"the model name {display_name(twice[0], 60)!r} appears {counts[twice[0]]} times in column {name_column!r}{more}"
@@ -214,6 +227,7 @@ def _parse(cells: Iterable[Any]) -> tuple[np.ndarray, int, int, int]:
                 values.append(math.nan)
                 continue
             n_filled += 1
+            text = text.replace(",", "") if _THOUSANDS.match(text) else text
             if not _NUMBER.match(text):
                 n_text += 1
                 values.append(math.nan)

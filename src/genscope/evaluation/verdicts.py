@@ -20,16 +20,18 @@ def judge(row: dict[str, Any], study: Study, n_tests: int, level: float = 0.95) 
 
 def _status(row: Mapping[str, Any], study: Study, n_tests: int) -> tuple[str, str | None]:
     n, total = row["n"], len(study.models)
+    free = min(n, row["n_independent"])
+    unit = "models" if free == n else "clusters"
     missing = f"{total - n} of {total} models left out because the measure or {study.target_name} is missing" if n < total else None
     if n < 3:
         return SKIPPED, f"too few models: n={n}, at least 3 are needed" + (f" ({missing})" if missing else "")
     if row["kendall"] is None:
         return SKIPPED, "the same value for every model" if row["constant"] else f"{study.target_name} is the same for every model"
     alone, together = models_needed(1.0), models_needed(1.0, n_tests)
-    if alone is not None and n < alone:
-        return DOUBTFUL, f"too few models: n={n}, at least {alone} needed to separate τ from 0, even for a perfect order"
-    if together is not None and n < together and not row["baseline"]:
-        return DOUBTFUL, f"too few models: n={n}, at least {together} needed to separate τ from 0 when {n_tests} measures are tried"
+    if alone is not None and free < alone:
+        return DOUBTFUL, f"too few {unit}: n={free}, at least {alone} needed to separate τ from 0, even for a perfect order"
+    if together is not None and free < together and not row["baseline"]:
+        return DOUBTFUL, f"too few {unit}: n={free}, at least {together} needed to separate τ from 0 when {n_tests} measures are tried"
     return OK, missing
 
 

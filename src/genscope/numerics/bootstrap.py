@@ -56,7 +56,8 @@ def perfect_order_bound(sizes: int | Sequence[int], level: float = 0.95) -> floa
     expected τ, take the one of largest entropy (Mallows' model, P ∝ q^{discordant pairs}), and give the τ at which a perfect order has the
     chance (1 − level)/2:
 
-    .. math:: P(\mathrm{perfect}) = \prod_{j=1}^{n}\frac{1-q}{1-q^j}, \qquad \mathrm{E}[D] = \sum_{j=1}^{n}\Big(\frac{q}{1-q} - \frac{j q^j}{1-q^j}\Big)
+    .. math:: P(\mathrm{perfect}) = \prod_{j=1}^{n}\frac{1-q}{1-q^j}, \qquad
+        \mathrm{E}[D] = \sum_{j=1}^{n}\Big(\frac{q}{1-q} - \frac{j q^j}{1-q^j}\Big)
 
     The bound is above 0 exactly when 1/n! is below (1 − level)/2, that is when the exact permutation test rejects independence.
 

@@ -91,7 +91,7 @@ def _normal_p(x: np.ndarray, y: np.ndarray) -> float:
     base = (n * (n - 1) * (2 * n + 5) - (t * (t - 1) * (2 * t + 5)).sum() - (u * (u - 1) * (2 * u + 5)).sum()) / 18
     triple = (t * (t - 1) * (t - 2)).sum() * (u * (u - 1) * (u - 2)).sum() / (9 * n * (n - 1) * (n - 2))
     double = (t * (t - 1)).sum() * (u * (u - 1)).sum() / (2 * n * (n - 1))
-    return math.erfc(abs(s) / math.sqrt(2 * (base + triple + double)))
+    return max(1e-300, math.erfc(abs(s) / math.sqrt(2 * (base + triple + double))))
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
