@@ -87,6 +87,8 @@ def test_deflate_bomb_is_refused_unopened(tmp_path):
     raw = path.read_bytes()
     with pytest.raises(LimitExceeded, match="inflate_ratio"):
         open_checkpoint(path, limits=Limits(inflate_ratio=900))
+    with pytest.raises(LimitExceeded, match="bomb_ratio"):
+        open_checkpoint(path, limits=Limits(bomb_bytes=1_000_000))
     assert raw.count(struct.pack("<I", 4_000_000)) == 2
     # The same bomb lying about its size: unfolding stops at what it claims.
     path.write_bytes(raw.replace(struct.pack("<I", 4_000_000), struct.pack("<I", 16)))

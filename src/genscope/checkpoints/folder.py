@@ -19,7 +19,7 @@ from genscope.checkpoints.strict_header import strict_json
 from genscope.checkpoints.table import TableCheckpoint, TensorTable, plain_errors
 from genscope.core.tensors import Checkpoint
 from genscope.core.text import display_name
-from genscope.errors import GenscopeError, UnsupportedInput
+from genscope.errors import GenscopeError, UnsupportedInput, UsageError
 
 _USUAL = ("model", "diffusion_pytorch_model", "pytorch_model", "tf_model", "open_clip_pytorch_model")
 _TORCH = (".bin", ".pt", ".pth", ".ckpt", ".th", ".pth.tar", ".pkl")
@@ -28,10 +28,10 @@ _LATER = ((".keras",), (".weights.h5", ".h5", ".hdf5"), (".gguf",), (".onnx",), 
 _WEIGHTS = (".safetensors", *_TORCH, *(suffix for group in _LATER for suffix in group))
 
 
-def open_folder_checkpoint(
-    path: str | os.PathLike[str], limits: Limits | None = None, *, allow_missing: bool = False, verify: bool = False, part: str | None = None
-) -> Checkpoint:
+def open_folder_checkpoint(path: str | os.PathLike[str], limits: Limits | None = None, **options: Any) -> Checkpoint:
     """Open the checkpoint in a folder, a Hugging Face model folder or cache snapshot; no tensor is read.
+
+    ``options`` are those of :func:`genscope.checkpoints.open.open_checkpoint`.
 
     Raises:
         UnsupportedInput: no checkpoint, or several and no rule to choose; the sentence lists what is there.
@@ -41,14 +41,17 @@ def open_folder_checkpoint(
     with plain_errors(shown(path)):
         names = _names(root)
         if "adapter_config.json" in names:
-            return call_reader("peft", root, limits, {"allow_missing": allow_missing, "verify": verify, "part": part})
+            return call_reader("peft", root, limits, options)
         chosen, kind = _choose(names, shown(path), root)
         if kind is None:
-            return _other_format(root, chosen, limits, {"allow_missing": allow_missing, "verify": verify, "part": part})
-        table = _TABLES[kind](root, chosen, limits, allow_missing, verify)
+            return _other_format(root, chosen, limits, options)
+        for name in ("base", "npy_dtype"):
+            if options.get(name) is not None:
+                raise UsageError(f"{shown(path)}: the option {name} does not apply to {display_name(chosen, 60)}; leave it out.")
+        table = _TABLES[kind](root, chosen, limits, bool(options.get("allow_missing")), bool(options.get("verify")))
         table.notes[:0] = _beside(names, chosen)
         table.metadata = {**table.metadata, **_configuration(root, names, limits, table.notes)}
-        return TableCheckpoint(os.fspath(path), table, limits, part=part)
+        return TableCheckpoint(os.fspath(path), table, limits, part=options.get("part"))
 
 
 def _names(root: str) -> list[str]:

@@ -66,6 +66,8 @@ class Limits:
         elements: elements of a tensor.
         pickle_bytes, pickle_opcodes: length of a pickle stream.
         inflate_ratio: decompressed over compressed bytes.
+        bomb_bytes, bomb_ratio: beyond ``bomb_bytes`` decompressed, only ``bomb_ratio`` times the compressed bytes are believed (real weights
+            shrink by two or three, deflate can reach a thousand).
         zip_members: entries of an archive.
         chunk_bytes: one chunk of an HDF5 data set.
         memory_bytes: the most that one tensor may need in memory.
@@ -84,6 +86,8 @@ class Limits:
     pickle_bytes: int = 256_000_000
     pickle_opcodes: int = 5 * 10**7
     inflate_ratio: int = 1100
+    bomb_bytes: int = 256_000_000
+    bomb_ratio: int = 100
     zip_members: int = 10**6
     chunk_bytes: int = 512 * 10**6
     memory_bytes: int = field(default_factory=half_of_available_memory)
@@ -93,6 +97,18 @@ class Limits:
         allowed = getattr(self, name)
         if value > allowed:
             raise LimitExceeded(f"{where}: {value} is above the limit {name} = {allowed}; raise that limit if you trust the file.")
+
+    def check_unfolding(self, stored: int, size: int, where: str) -> None:
+        """Refuse ``size`` bytes that are to come out of ``stored`` compressed ones if that is no compression of weights but a bomb."""
+        believed = self.inflate_ratio if size <= self.bomb_bytes else min(self.inflate_ratio, self.bomb_ratio)
+        if size > believed * max(stored, 1):
+            limit = (
+                f"inflate_ratio = {self.inflate_ratio}"
+                if believed == self.inflate_ratio
+                else f"bomb_ratio = {believed} (the inflate_ratio of large members)"
+            )
+            raise LimitExceeded(f"{where}: {stored} bytes claim to unfold to {size}, above the limit {limit}; do not trust the file.")
+        self.check("memory_bytes", size, f"{where}: bytes when unfolded")
 
 
 def checked_shape(shape: Iterable[Any], limits: Limits, where: str) -> tuple[int, ...]:

@@ -33,11 +33,20 @@ _TAKES = {
     "part": ("safetensors", "torch_zip", "torch_legacy", "index", "folder"),
     "allow_missing": ("index", "folder"),
     "verify": ("torch_zip", "index", "folder"),
+    "base": ("peft", "folder"),
+    "npy_dtype": ("numpy", "folder"),
 }
 
 
 def open_checkpoint(
-    source: Any, *, limits: Limits | None = None, allow_missing: bool = False, verify: bool = False, part: str | None = None
+    source: Any,
+    *,
+    limits: Limits | None = None,
+    allow_missing: bool = False,
+    verify: bool = False,
+    part: str | None = None,
+    base: Any = None,
+    npy_dtype: str | None = None,
 ) -> Checkpoint:
     """Open a checkpoint and list its tensors; no tensor is read, nothing in it is executed, no path outside it is opened.
 
@@ -48,6 +57,11 @@ def open_checkpoint(
         allow_missing: leave out missing shards instead of refusing.
         verify: check the stored checksums of a torch archive (reads every byte once).
         part: the top-level key of a torch checkpoint to use instead of the chosen one (``"ema"``).
+        base: the base model (path, name or checkpoint) that a PEFT adapter is merged into.
+        npy_dtype: the element type of NumPy arrays whose own word was lost (``"bf16"``).
+
+    Returns:
+        A :class:`~genscope.core.tensors.Checkpoint`; those of torch and safetensors also have ``held``, the specs of all stored tensors.
 
     Raises:
         GenscopeError: one sentence that names the file, what is wrong and what to do.
@@ -58,7 +72,7 @@ def open_checkpoint(
         (3, 3)
     """
     limits = limits or Limits()
-    options = {"allow_missing": allow_missing, "verify": verify, "part": part}
+    options = {"allow_missing": allow_missing, "verify": verify, "part": part, "base": base, "npy_dtype": npy_dtype}
     if isinstance(source, bytes):
         source = os.fsdecode(source)
     if isinstance(source, str | os.PathLike):
@@ -76,11 +90,16 @@ def _open_path(text: str, limits: Limits, options: Mapping[str, Any]) -> Checkpo
 
         found = resolve_name(text)
         if found is not None:
-            return call_reader("folder", found, limits, options)
+            checkpoint = call_reader("folder", found, limits, options)
+            # The name that was asked for, not the cache's folder.
+            checkpoint.source = text
+            return checkpoint
     with plain_errors(shown(text)):
         if os.path.isdir(text):
             return call_reader("folder", text, limits, options)
-        return call_reader(format_of(text), text, limits, options)
+        word = format_of(text)
+        # A bare adapter file is known only by the base that is given for it.
+        return call_reader("peft" if options["base"] is not None else word, text, limits, options)
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
@@ -105,9 +124,9 @@ def call_reader(word: str, path: str, limits: Limits, options: Mapping[str, Any]
     """Load the reader called ``word`` and open ``path`` with it; options it does not know are refused."""
     module, function = READERS[word]
     for name, value in options.items():
-        if value and word not in _TAKES[name]:
+        if value is not None and value is not False and word not in _TAKES[name]:
             raise UsageError(f"{shown(path)}: the option {name} does not apply to this format ({word}); leave it out.")
-    taken = {name: value for name, value in options.items() if word in _TAKES[name]}
+    taken = {name: value for name, value in options.items() if value is not None and value is not False}
     try:
         reader: Callable[..., Checkpoint] = getattr(importlib.import_module(module), function)
     except ModuleNotFoundError as error:

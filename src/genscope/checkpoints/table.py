@@ -129,7 +129,8 @@ class TableCheckpoint(ListedCheckpoint):
 
     def read(self, name: str) -> np.ndarray:
         """Read one tensor: float64 stays, narrower floats become float32, scaled integers are multiplied out."""
-        self.spec_of(name, 8 if self._tensors[name].dtype == "float64" else 4) if name in self._tensors else self.spec_of(name)
+        raw = self._tensors.get(name)
+        self.spec_of(name, 4 if raw is not None and raw.dtype != "float64" else 8)
         with plain_errors(f"{self.label}, tensor {display_name(name)!r}"):
             if name in self._scaled.rules:
                 return quantized.dequantize(self._scaled.rules[name], lambda key: self._values(key))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from genscope.checkpoints.input_file import InputFile
 from genscope.checkpoints.limits import Limits
 from genscope.core.text import display_name
-from genscope.errors import CorruptInput, LimitExceeded, UnsafeInput, UnsupportedInput
+from genscope.errors import CorruptInput, UnsafeInput, UnsupportedInput
 
 STORED, DEFLATED = 0, 8
 _END = struct.Struct("<4s4H2IH")
@@ -158,11 +158,7 @@ def _check_member(file: InputFile, member: Member, limits: Limits) -> None:
     if member.header + _LOCAL.size > file.size or data_offset(file, member) + member.stored > file.size:
         raise CorruptInput(f"{where}: its {member.stored} bytes from byte {member.header} on leave the file of {file.size} bytes; get a fresh copy.")
     if member.method == DEFLATED:
-        if member.size > limits.inflate_ratio * max(member.stored, 1):
-            raise LimitExceeded(
-                f"{where}: {member.stored} bytes claim to unfold to {member.size}, above inflate_ratio = {limits.inflate_ratio}; do not trust it."
-            )
-        limits.check("memory_bytes", member.size, f"{where}: bytes when unfolded")
+        limits.check_unfolding(member.stored, member.size, where)
 
 
 def data_offset(file: InputFile, member: Member) -> int:
