@@ -131,6 +131,24 @@ def test_keras_layouts():
     assert torch_shape("mha/attention_output/kernel:0", (2, 4, 6), None, keras_weight="einsum") == (6, 8)
 
 
+def test_kernels_are_inputs_first_in_whatever_file_they_lie():
+    """Names of Keras and Flax weights in a safetensors file, whose reader knows nothing of layouts."""
+    shapes = {
+        "conv2d_1_1/kernel:0": ((3, 3, 1, 8), (8, 1, 3, 3), 1),
+        "separable_conv2d_1_1/depthwise_kernel:0": ((3, 3, 8, 1), (8, 1, 3, 3), 8),
+        "separable_conv2d_1_1/pointwise_kernel:0": ((1, 1, 8, 16), (16, 8, 1, 1), 1),
+    }
+    specs = [spec(name, stored) for name, (stored, _, _) in shapes.items()]
+    for target in specs:
+        found = classify(target, Neighbours(specs))
+        assert (found.shape, found.facts["groups"]) == shapes[target.name][1:]
+    assert kind_of(spec("params.Dense_0.kernel", (7, 5))).shape == (5, 7)
+    assert kind_of(spec("params.SelfAttention_0.query.kernel", (12, 2, 3))).shape == (6, 12)
+    assert kind_of(spec("params.SelfAttention_0.out.kernel", (2, 3, 12))).shape == (12, 6)
+    assert kind_of(spec("lstm_1/lstm_cell/kernel:0", (7, 20))).kind == "lstm"
+    assert kind_of(spec("cell/recurrent_kernel:0", (5, 15))).kind == "gru"
+
+
 def test_words():
     assert known_kind(None) is None and known_kind("Linear") == "linear" and known_kind("BatchNorm2d") is None
     assert module_of("a.b.weight") == "a.b" and module_of("dense/kernel:0") == "dense" and module_of("w") == ""

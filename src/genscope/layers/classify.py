@@ -1,8 +1,9 @@
 """What layer a tensor belongs to, from its spec and its neighbours' specs; or why it holds no matrix."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from genscope.core.tensors import Skip, TensorSpec
@@ -76,6 +77,8 @@ def classify(spec: TensorSpec, neighbours: Neighbours) -> Layer | Skip:
     reason = _no_matrix(spec)
     if reason is not None:
         return Skip(spec.name, reason)
+    if names.KERNEL.search(spec.name):
+        spec = replace(spec, layout="keras")
     kind = names.known_kind(spec.kind)
     if kind is not None and not _fits(kind, len(spec.shape)):
         kind = None  # a dense kernel with an axis per head, or a class name that is too general
@@ -134,6 +137,8 @@ def _infer(spec: TensorSpec, neighbours: Neighbours) -> tuple[str, tuple[str, ..
     if len(shape) == 2:
         if names.RECURRENT.match(name):
             return _recurrent_kind(name, neighbours)
+        if spec.layout == "keras" and names.KERNEL.search(name):
+            return _keras_recurrent_kind(spec) or "linear", ()
         if names.FUSED_BY_HEAD.search(name) or (names.FUSED_THIRDS.search(name)):
             return "attention", ()
         return ("embedding" if names.EMBEDDING.search(name) else "linear"), ()
@@ -160,6 +165,18 @@ def _recurrent_kind(name: str, neighbours: Neighbours) -> tuple[str, tuple[str, 
     if kind is None:
         return "rnn", (f"{name}: the number of gates cannot be told from its neighbours, read as one matrix",)
     return kind, ()
+
+
+def _keras_recurrent_kind(spec: TensorSpec) -> str | None:
+    """Keras recurrent kernels are [in, gates·hidden]; the layer's name or, for the recurrent one, the shape tells the gates."""
+    word = names.KERNEL.search(spec.name)["word"]  # type: ignore[index]
+    named = names.RECURRENT_LAYER.search(spec.name)
+    if named is not None:
+        return named[1].lower()
+    if word != "recurrent_kernel":
+        return None
+    hidden, width = spec.shape
+    return {4: "lstm", 3: "gru"}.get(width // hidden if width % hidden == 0 else 0, "rnn")
 
 
 def gate_count(name: str, neighbours: Neighbours) -> int | None:
@@ -228,9 +245,9 @@ def _from_keras(spec: TensorSpec, kind: str, notes: tuple[str, ...]) -> Layer:
         return Layer(spec, kind, (shape[0], shape[2], shape[1]), (transpose(0, 2, 1),), facts, notes)
     if len(shape) == 2:
         return Layer(spec, kind, shape[::-1], (transpose(1, 0),), facts, notes)
-    if facts.get("keras_weight") == "einsum":
+    if facts.get("keras_weight") == "einsum" or (len(shape) == 3 and names.HEAD_AXES.search(spec.name)):
         # Query, key, value are [in, heads, dim]; the output projection is [heads, dim, out].
-        outward = "output" in spec.name
+        outward = re.search(r"(output|[./]out)[./]kernel", spec.name) is not None
         flat = (shape[0] * shape[1], shape[2]) if outward else (shape[0], shape[1] * shape[2])
         return Layer(spec, "attention", flat[::-1], (reshape(*flat), transpose(1, 0)), facts, notes)
     dims = len(shape) - 2

@@ -30,6 +30,11 @@ GATE_UP = re.compile(r"(^|[._/])gate_up_proj(\.weight)?$")
 LORA = re.compile(r"^(?P<head>.*?)[._]?lora_(?P<table>embedding_)?(?P<factor>A|B|down|up)(?P<tail>([._][^.]+)??)([._]weight)?$")
 WEIGHT_NORM = re.compile(r"^(?P<head>.*?)(?P<leaf>weight_g|weight_v|parametrizations\.weight\.original0|parametrizations\.weight\.original1)$")
 
+# Keras and Flax call a weight a kernel and keep its inputs first, in whatever file it lies.
+KERNEL = re.compile(r"(^|[./])(?P<word>kernel|depthwise_kernel|pointwise_kernel|recurrent_kernel)(:\d+)?$")
+HEAD_AXES = re.compile(r"(^|[./])(query|key|value|attention_output|[^./]*[Aa]ttention[^./]*[./]out)[./]kernel(:\d+)?$")
+RECURRENT_LAYER = re.compile(r"(lstm|gru|rnn)", re.IGNORECASE)
+
 # Classes and words a source may give as kind, and the one word used here.
 KINDS = {
     "dense": "linear", "conv1d_gpt2": "linear", "nonlinear": "linear", "nondynamicallyquantizablelinear": "linear", "embeddingbag": "embedding",
