@@ -72,7 +72,7 @@ def analyze_sections(result: Result) -> list[Section]:
         parts.key_numbers(summary, ("n_matrices", *list(_LABELS)[1:]), _LABELS, _notes(summary)),
         composition(rows),
         chart,
-        Section("layer", "layer", "One layer", payload={"spectra": spectra_of(rows, result.curves)}) if rows else None,
+        Section("layer", "layer", "One layer", payload={"spectra": spectra_of(rows, result.curves), "matrix": matrix_name(result)}) if rows else None,
         parts.table_section(table, "All matrices", names, ("status", "kind"), nothing_fitted(result)),
         Section("multiples", "multiples", "Other measures by depth", "", payload={"measures": multiples}) if multiples else None,
         parts.skipped(result.tail.get("skipped"), "Tensors left out", "skipped", "Every tensor of the checkpoint is either analyzed or listed here."),
@@ -80,6 +80,13 @@ def analyze_sections(result: Result) -> list[Section]:
         parts.glossary("analyze"),
         parts.reproducibility(result),
     )
+
+
+def matrix_name(result: Result) -> str:
+    """What the eigenvalues are of, by the normalization that the options name."""
+    options = result.head.get("options")
+    chosen = options.get("normalization") if isinstance(options, Mapping) else None
+    return {"WtW": "WᵀW", "WtW/N": "WᵀW/N", None: "WᵀW"}.get(chosen) or f"WᵀW, {text_of(chosen, 40)} scale"
 
 
 def fallback_verdict(result: Result) -> str:

@@ -8,6 +8,7 @@ from genscope.core.results import Result
 from genscope.report import sections as parts
 from genscope.report.payload import spectra_of, table_of
 from genscope.report.sections import Section
+from genscope.report.sections_analyze import matrix_name
 from genscope.report.sections_measures import forest_section, scatter_section
 from genscope.report.wording import label_of, number_of, source_of, text_of
 
@@ -37,7 +38,9 @@ def compare_sections(result: Result) -> list[Section]:
         Section("changes", "changes", "What changed, layer by layer", "Models side by side, in the order of the checkpoint.", payload=payload)
         if measures
         else None,
-        Section("layer", "layer", "One layer", payload={"spectra": spectra, "models": models}) if result.rows else None,
+        Section("layer", "layer", "One layer", payload={"spectra": spectra, "models": models, "matrix": matrix_name(result)})
+        if result.rows
+        else None,
         parts.table_section(table, "All matrices", lead, ("kind",), "The models have no matrix in common."),
         forest_section(ranking, "Which measure orders these models as their scores do?", text_of(result.summary.get("ranking_verdict") or "", 600)),
         scatter_section(result.curves.get("scatter"), str(result.summary.get("target") or "score")),
@@ -117,7 +120,11 @@ def _glance(result: Result, models: list[str]) -> Section | None:
     lines = [{"label": label_of(key), "values": [number_of(one.get(key)) for one in summaries]} for key in keys]
     return (
         Section(
-            "glance", "glance", "The models at a glance", "Means over the fitted matrices of each model.", data={"models": models, "lines": lines}
+            "glance",
+            "glance",
+            "The models at a glance",
+            "Means over the fitted matrices of each model.",
+            data={"head": "Summary", "models": models, "lines": lines},
         )
         if lines
         else None

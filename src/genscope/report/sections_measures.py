@@ -1,5 +1,6 @@
 """The pages of measures rather than matrices: rank, assess, and the plain listing of describe."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from genscope.report.wording import bytes_of, fact_of, label_of, number_of, text
 _RANK_VISIBLE = ("measure", "status", "n", "kendall", "kendall_low", "kendall_high", "p_value", "p_adjusted", "spearman", "r2", "rmse", "loo_rmse")
 _ASSESS_VISIBLE = ("measure", "layer", "status", "value", "unit", "low", "high", "expects", "reason")
 _POINTS, _CURVES = 4000, 60
+_CHAIN = re.compile(r"\s*\([^()]*<-[^()]*\)$")  # "(a <- b <- c)": which ingredient asked; the same lack is one group
 
 
 def rank_sections(result: Result) -> list[Section]:
@@ -42,8 +44,8 @@ def rank_verdict(result: Result) -> str:
     if not sure:
         return f"None of {len(ranked)} measures orders these models better than chance: every interval of Kendall's τ crosses zero."
     best = max(sure, key=lambda row: abs(row["kendall"]))
-    span = f"{number_of(float(best['kendall_low']), 2)} to {number_of(float(best['kendall_high']), 2)}"
-    return f"{text_of(best.get('measure'), 80)} orders the models best: Kendall τ {number_of(float(best['kendall']), 2)}, 95% {span}."
+    span = f"{number_of(float(best['kendall_low']), 3)} to {number_of(float(best['kendall_high']), 3)}"
+    return f"{text_of(best.get('measure'), 80)} orders the models best: Kendall τ {number_of(float(best['kendall']), 3)}, 95% {span}."
 
 
 def forest_section(rows: Any, title: str, lead: str = "") -> Section | None:
@@ -103,12 +105,12 @@ def _by_group(rows: Any) -> Section | None:
     sizes = {group: max(int(row.get("n") or 0) for (_, other), row in cells.items() if other == group) for group in groups}
     groups = sorted(groups, key=lambda group: -sizes[group])[:16]
     lines = [
-        {"label": text_of(name, 60), "values": [number_of(cells.get((name, group), {}).get("kendall"), 2) for group in groups]}
+        {"label": text_of(name, 60), "values": [number_of(cells.get((name, group), {}).get("kendall"), 3) for group in groups]}
         for name in names[:200]
     ]
     heads = [f"{text_of(group, 40)} ({sizes[group]})" for group in groups]
     lead = "Kendall's τ of each measure among the models of one group; the number of models in brackets."
-    return Section("glance", "groups", "Within each group", lead, data={"models": heads, "lines": lines})
+    return Section("glance", "groups", "Within each group", lead, data={"head": "Measure", "models": heads, "lines": lines})
 
 
 def _words(rows: Sequence[Mapping[str, Any]]) -> Section | None:
@@ -122,7 +124,9 @@ def _words(rows: Sequence[Mapping[str, Any]]) -> Section | None:
 def assess_sections(result: Result) -> list[Section]:
     """What the page of ``assess`` shows: words first, then figures and the table."""
     whole = [row for row in result.rows if row.get("layer") in (None, "") and row.get("value") is not None]
-    missing = [{"layer": row.get("measure"), "reason": row.get("reason")} for row in result.rows if row.get("value") is None]
+    missing = [
+        {"layer": row.get("measure"), "reason": _CHAIN.sub("", str(row.get("reason") or ""))} for row in result.rows if row.get("value") is None
+    ]
     labels = {"n_measures": "Measures", "n_computed": "Computed"}
     table = table_of(result.rows, _ASSESS_VISIBLE, "measure")
     figures = list(figures_of(result.curves)) + _by_layer(result.rows)

@@ -19,18 +19,23 @@ const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 const extent = (values) => values.reduce((e, v) => (isNumber(v) ? [Math.min(e[0], v), Math.max(e[1], v)] : e), [Infinity, -Infinity]);
 
+const WRITERS = new Map(); // Intl objects are slow to make and quick to use
+const written = (value, least, most) => {
+  const key = least * 32 + most, writer = WRITERS.get(key) || WRITERS.set(key, new Intl.NumberFormat("en-US", { minimumFractionDigits: least, maximumFractionDigits: most })).get(key);
+  return writer.format(value).replace("-", "−");
+};
 const SUPERSCRIPTS = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
 const power = (exponent) => "10" + Array.from(String(exponent), (c) => SUPERSCRIPTS[c]).join("");
 function format(value, digits = 4) {
   if (!isNumber(value)) return value === null || value === undefined ? "–" : String(value);
-  if (Number.isInteger(value) && Math.abs(value) < 1e12) return value.toLocaleString("en-US").replace("-", "−");
+  if (Number.isInteger(value) && Math.abs(value) < 1e12) return written(value, 0, 0);
   const size = Math.abs(value);
   if (size < 1e-3 || size >= 1e6) {
     const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
     return (mantissa + "×" + power(Number(exponent))).replace(/^-/, "−");
   }
   const whole = Math.trunc(Number(size.toPrecision(digits))), places = whole >= 1 ? Math.max(0, digits - String(whole).length) : digits - 1;
-  return value.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }).replace("-", "−");
+  return written(value, places, places);
 }
 function bytes(count) {
   if (!isNumber(count)) return "–";
@@ -60,7 +65,7 @@ function linearTicks(low, high, n) {
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) ticks.push([k * step, plainTick(k * step + 0, places)]);
   return ticks;
 }
-const plainTick = (v, places) => (v === 0 ? "0" : Math.abs(v) >= 1e6 || (v !== 0 && places > 4) ? format(v, 2) : v.toLocaleString("en-US", { maximumFractionDigits: places }).replace("-", "−"));
+const plainTick = (v, places) => (v === 0 ? "0" : Math.abs(v) >= 1e6 || (v !== 0 && places > 4) ? format(v, 2) : written(v, 0, places));
 function logTicks(a, b, n) {
   const first = Math.ceil(a - 1e-9), last = Math.floor(b + 1e-9), ticks = [];
   if (last - first >= 2) {

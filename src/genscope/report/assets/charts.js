@@ -80,7 +80,7 @@ function depthChart(width, points, o) {
   if (o.band) { low = Math.min(low, o.band[0]); high = Math.max(high, o.band[1]); }
   const y = o.log ? padded(low, high, true) : padded(low, high, false);
   if (o.band && !o.log) y[0] = Math.max(0, Math.min(y[0], 1));
-  const last = Math.max(1, ...points.map((p) => p.x)), f = frame(width, o.height, { x: [0.3, last + 0.7], y, ylog: o.log, title: o.title, desc: o.desc, ylabel: o.ylabel, xlabel: o.xlabel, interactive: true });
+  const last = Math.max(1, points.at(-1)?.x ?? 1), f = frame(width, o.height, { x: [0.3, last + 0.7], y, ylog: o.log, title: o.title, desc: o.desc, ylabel: o.ylabel, xlabel: o.xlabel, interactive: true });
   let note = null;
   if (o.band) {
     const a = f.Y(o.band[1]), b = f.Y(o.band[0]);
@@ -116,7 +116,7 @@ function spectrumChart(width, height, curves, facts, mode) {
   const x = padded(Math.max(hidden ? bulkStart / 1.5 : xs[0], xs[1] * 1e-7), xs[1], true), y = padded(Math.max(ys[0], ys[1] * 1e-9), ys[1], true);
   const desc = `${main.x.length} points from λ ${format(xs[0], 2)} to ${format(xs[1], 2)}` + (isNumber(facts.alpha) ? `; fitted tail with α ${format(facts.alpha, 3)} above xmin ${format(facts.xmin, 3)}` : "");
   const f = frame(width, height, { x, y, xlog: true, ylog: true, title: mode === "density" ? "Density of eigenvalues" : "Share of eigenvalues above λ", desc,
-    xlabel: "eigenvalue λ of WᵀW", ylabel: mode === "density" ? "density ρ(λ)" : "share above λ", interactive: true });
+    xlabel: `eigenvalue λ of ${sections.layer.matrix}`, ylabel: mode === "density" ? "density ρ(λ)" : "share above λ", interactive: true });
   const inside = (v, a, b) => clamp(v, a, b), px = (v) => trim(inside(f.X(v), f.left, f.right)), py = (v) => trim(inside(f.Y(v), f.top, f.bottom));
   const trace = (c, step) => c.x.reduce((d, v, k) => (v < x[0] || c.y[k] < y[0] ? d : d + (d ? (step ? `H${px(v)}V${py(c.y[k])}` : `L${px(v)} ${py(c.y[k])}`) : `M${px(v)} ${py(c.y[k])}`)), "");
   const keys = [], line2 = (cls) => path("M1 6H21", { class: cls });
@@ -186,7 +186,8 @@ function mountChanges(host, section) {
   const redraw = responsive(body, (width) => {
     const key = choice.value, name = choice.selectedOptions[0].textContent;
     const series = section.models.map((model, k) => ({ name: model, points: table.rows.filter((row) => isNumber(table.at(`${key}[${k}]`, row)) && (!stateOf.kept || stateOf.kept.has(row)))
-      .map((row) => ({ row, x: row + 1 + (section.models.length > 1 ? (k / (section.models.length - 1) - 0.5) * 0.36 : 0), y: table.at(`${key}[${k}]`, row), low: table.at(`${key}_low[${k}]`, row), high: table.at(`${key}_high[${k}]`, row), lines: [nameOf(row), `${model}: ${format(table.at(`${key}[${k}]`, row))}`, `change ${format(table.at(key + ".change", row), 3)}`] })) }));
+      .map((row) => ({ row, x: row + 1 + (section.models.length > 1 ? (k / (section.models.length - 1) - 0.5) * 0.36 : 0), y: table.at(`${key}[${k}]`, row), low: table.at(`${key}_low[${k}]`, row), high: table.at(`${key}_high[${k}]`, row),
+        get lines() { return [nameOf(row), `${model}: ${format(table.at(`${key}[${k}]`, row))}`, `change ${format(table.at(key + ".change", row), 3)}`]; } })) }));
     if (!series.some((one) => one.points.length)) return body.replaceChildren(h("p", { class: "empty", text: `${name} has no value in any shared layer.` }));
     body.replaceChildren(seriesChart(width, series, { height: width < 520 ? 280 : 340, x: [0.3, table.n + 0.7], joined: true, title: `${name} by depth and model`, desc: "One mark per model, joined within a layer. Enter selects the layer.",
       xlabel: "matrix, in the order of the checkpoint", ylabel: name, band: key === "alpha" ? [2, 6] : null, selected: stateOf.row, choose }));

@@ -5,7 +5,8 @@ const table = tablePayload ? store(tablePayload) : store({ name: "layer", n: 0, 
 const stateOf = { row: -1, kept: null, mode: readAddress().get("curve") === "density" ? "density" : "ccdf" };
 const hostOf = (id) => document.querySelector(`#${CSS.escape(id)} [data-mount]`);
 const kinds = [...new Set((table.data.kind || []).map((kind) => String(kind ?? "other")))].sort();
-const groupOf = (row) => (table.data.kind ? kinds.indexOf(String(table.at("kind", row) ?? "other")) : 0);
+const placeOf = new Map(kinds.map((kind, place) => [kind, place]));
+const groupOf = (row) => (table.data.kind ? placeOf.get(String(table.at("kind", row) ?? "other")) : 0);
 const nameOf = (row) => table.label(row) + (table.view(row) ? ` · ${short(table.view(row), 40)}` : "");
 bus.on("select", ({ row }) => { stateOf.row = row; }); // first to hear, so that every chart redraws with the new selection
 bus.on("filter", (kept) => { stateOf.kept = kept; });
@@ -13,13 +14,16 @@ const choose = (point) => bus.emit("select", { row: point.row, from: "chart" });
 
 function pointsOf(key) {
   return table.rows.filter((row) => isNumber(table.at(key, row))).map((row) => {
-    const y = table.at(key, row), low = table.at(key + "_low", row), high = table.at(key + "_high", row), status = table.at("status", row);
-    const column = table.columns.find((other) => other.key === key);
-    const lines = [nameOf(row), `${column.label} ${format(y)}` + (isNumber(low) && isNumber(high) ? ` (95% ${format(low, 3)} to ${format(high, 3)})` : "")];
-    if (table.data.rows) lines.push(`${table.at("kind", row) ?? ""} ${format(table.at("rows", row))} × ${format(table.at("cols", row))}`.trim());
-    if (status && status !== "ok") lines.push(`${status}: ${table.at("reason", row) || "no reason given"}`);
-    return { row, x: row + 1, y, low, high, hollow: status === "doubtful", group: groupOf(row), lines };
+    const y = table.at(key, row), low = table.at(key + "_low", row), high = table.at(key + "_high", row);
+    return { row, x: row + 1, y, low, high, hollow: table.at("status", row) === "doubtful", group: groupOf(row), get lines() { return told(key, row, y, low, high); } };
   });
+}
+function told(key, row, y, low, high) { // the words of a tooltip, made when somebody asks
+  const column = table.columns.find((other) => other.key === key), status = table.at("status", row);
+  const lines = [nameOf(row), `${column.label} ${format(y)}` + (isNumber(low) && isNumber(high) ? ` (95% ${format(low, 3)} to ${format(high, 3)})` : "")];
+  if (table.data.rows) lines.push(`${table.at("kind", row) ?? ""} ${format(table.at("rows", row))} × ${format(table.at("cols", row))}`.trim());
+  if (status && status !== "ok") lines.push(`${status}: ${table.at("reason", row) || "no reason given"}`);
+  return lines;
 }
 
 function mountDepth(host, section) {
@@ -116,7 +120,7 @@ function drawSpectra(host, width, row, packed, models) {
   const height = clamp(width * 0.62, 260, 430);
   if (packed.models?.some((one) => one?.ccdf)) {
     const series = packed.models.map((one, k) => { const c = unpackCurve(one?.ccdf); return { name: models?.[k] ?? `model ${k + 1}`, points: c ? c.x.map((x, i) => ({ x, y: c.y[i], lines: [models?.[k] ?? "", `λ ${format(x, 3)}`, `share above ${format(c.y[i], 3)}`] })) : [] }; });
-    const svg = seriesChart(width, series, { height, xlog: true, ylog: true, lines: true, title: "Share of eigenvalues above λ, by model", xlabel: "eigenvalue λ of WᵀW", ylabel: "share above λ" });
+    const svg = seriesChart(width, series, { height, xlog: true, ylog: true, lines: true, title: "Share of eigenvalues above λ, by model", xlabel: `eigenvalue λ of ${sections.layer.matrix}`, ylabel: "share above λ" });
     return host.replaceChildren(svg, legend(series.map((one, k) => swatch(s("g", { class: "s" + (k % 8) }, path("M1 6H21", { class: "stroke" })), one.name))));
   }
   const mode = packed.hist && (stateOf.mode === "density" || !packed.ccdf) ? "density" : "ccdf";
