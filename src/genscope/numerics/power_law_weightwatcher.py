@@ -4,6 +4,7 @@ import numpy as np
 
 from genscope.core.power_law_fit import PowerLawFit
 from genscope.core.status import SKIPPED
+from genscope.numerics.ks_scan import best_start, ks_distance, tail_exponents
 
 _ABSOLUTE_CUT = 1e-5
 _SMALL = 20
@@ -25,20 +26,34 @@ def fit_weightwatcher(values: np.ndarray, *, xmin: float | None = None) -> Power
     n = data.size
     if n < 2:
         return PowerLawFit(None, None, 0, None, None, n, SKIPPED, f"{n} eigenvalues above 1e-5; a fit needs two")
-    logs = np.log(data)
-    alphas, distances = np.zeros(n - 1), np.ones(n - 1)
-    small = n < _SMALL
-    for i in range(n - 1):
-        size = n - i
-        spread = float(np.sum(logs[i:])) - size * logs[i]
-        if (small and (size < _SMALL_TAIL or spread <= 1e-12)) or spread == 0.0:
-            continue
-        alphas[i] = 1.0 + (size - small) / spread
-        if alphas[i] > 1.0:
-            fitted = 1.0 - (data[i:] / data[i]) ** (1.0 - alphas[i])
-            distances[i] = np.max(np.abs(fitted - np.arange(size) / size))
-    best = int(np.argmin(distances))
-    if alphas[best] <= 1.0:
+    found = _short(data) if n < _SMALL else _long(data)
+    if found is None:
         return PowerLawFit(None, None, 0, None, None, n, SKIPPED, "no tail has any spread")
+    best, alpha, distance = found
     size = int(np.count_nonzero(data >= data[best]))
-    return PowerLawFit(float(alphas[best]), float(data[best]), size, float(distances[best]), float((alphas[best] - 1.0) / np.sqrt(n - best)), n)
+    return PowerLawFit(alpha, float(data[best]), size, distance, (alpha - 1.0) / (n - best) ** 0.5, n)
+
+
+def _long(data: np.ndarray) -> tuple[int, float, float] | None:
+    logs = np.log(data / data[-1])
+    candidates = np.arange(data.size - 1)
+    rates = tail_exponents(logs, candidates)
+    candidates, rates = candidates[rates > 0.0], rates[rates > 0.0]
+    if candidates.size == 0:
+        return None
+    best, distance = best_start(logs, candidates, rates, both_steps=False)
+    return int(candidates[best]), 1.0 + float(rates[best]), distance
+
+
+def _short(data: np.ndarray) -> tuple[int, float, float] | None:
+    logs, found = np.log(data), []
+    for start in range(data.size - _SMALL_TAIL + 1):
+        size = data.size - start
+        spread = float(np.sum(logs[start:])) - size * float(logs[start])
+        if spread > 1e-12:
+            rate = (size - 1) / spread
+            found.append((ks_distance(logs, start, rate, both_steps=False)[0], start, 1.0 + rate))
+    if not found:
+        return None
+    distance, best, alpha = min(found)
+    return best, alpha, distance
