@@ -269,6 +269,25 @@ def test_a_damaged_tensor_does_not_stop_the_others(tmp_path: Path):
     checkpoint.close()
 
 
+def test_a_file_changed_under_the_reader_is_noticed(tmp_path: Path):
+    legacy_keras(tmp_path / "m.h5")
+    checkpoint = open_hdf5(tmp_path / "m.h5")
+    with open(tmp_path / "m.h5", "ab") as file:
+        file.write(b"more")
+    with pytest.raises(CorruptInput, match="changed while it was being read"):
+        checkpoint.read("dense/kernel:0")
+    checkpoint.close()
+
+
+def test_a_file_replaced_by_another_keeps_its_content(tmp_path: Path):
+    weights = legacy_keras(tmp_path / "m.h5")
+    checkpoint = open_hdf5(tmp_path / "m.h5")
+    legacy_keras(tmp_path / "new.h5")
+    (tmp_path / "new.h5").rename(tmp_path / "m.h5")
+    np.testing.assert_array_equal(checkpoint.read("dense/kernel:0"), weights["dense/kernel:0"])
+    checkpoint.close()
+
+
 def test_too_many_datasets(tmp_path: Path):
     legacy_keras(tmp_path / "m.h5")
     with pytest.raises(LimitExceeded, match="more than 3 datasets"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from genscope.checkpoints.isolate import IsolatedReader, run_isolated
+from genscope.checkpoints.isolate import MAX_CHILDREN, IsolatedReader, run_isolated
 from genscope.errors import CorruptInput, GenscopeError, LimitExceeded, UnsafeInput, UnsupportedInput
 
 PARSER = """
@@ -110,6 +110,16 @@ def test_it_gives_up_after_many_crashes(reader: IsolatedReader):
             reader.call("crash", number=9)
     with pytest.raises(CorruptInput, match="crashed 8 times"):
         reader.call("echo", text="")
+
+
+def test_few_children_live_at_a_time(parser: str):
+    readers = [IsolatedReader(parser, -1, f"file {number}") for number in range(9)]
+    for reader in readers:
+        reader.call("echo", text="")
+        assert sum(other.is_running for other in readers) <= MAX_CHILDREN
+    for reader in readers:
+        assert reader.call("echo", text="again")["text"] == "again"
+        reader.close()
 
 
 def test_closing_ends_the_child_and_removes_its_folder(parser: str):

@@ -253,6 +253,13 @@ def test_impossible_external_data(outside: Path, keys: dict[str, str], error: ty
         open_onnx(with_external(outside / "m.onnx", location="data.bin", **keys))
 
 
+def test_the_model_file_is_no_data_file(outside: Path):
+    path = with_external(outside / "m.onnx", location="m.onnx", offset="0", length="48")
+    assert path.stat().st_size > 48
+    with pytest.raises(UnsafeInput, match="in the model file itself"):
+        open_onnx(path)
+
+
 def raw(name: str = "w", dims: tuple[int, ...] = (2, 2), data: bytes = bytes(16), code: int = TensorProto.FLOAT) -> TensorProto:
     return TensorProto(name=name, data_type=code, dims=dims, raw_data=data)
 

@@ -16,7 +16,7 @@ from genscope.checkpoints.low_precision import widen
 from genscope.checkpoints.paths import open_regular
 from genscope.core.tensors import Skip, TensorSpec
 from genscope.core.text import valid_unicode
-from genscope.errors import UnsupportedInput
+from genscope.errors import CorruptInput, UnsupportedInput
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 NOT_WEIGHTS = ["optimizer_weights", "optimizer", "metrics", "compile_metrics"]
@@ -30,6 +30,7 @@ class Hdf5Checkpoint(ListedCheckpoint):
         self._window = {"start": start, "size": os.fstat(fd).st_size - start if size is None else size}
         self._reader = IsolatedReader("genscope.checkpoints.hdf5_walk", fd, self.label)
         self._paths: dict[str, str] = {}
+        self._print = self._fingerprint()
         try:
             self._list()
         except BaseException:
@@ -56,9 +57,15 @@ class Hdf5Checkpoint(ListedCheckpoint):
         """Read one dataset as float32, or float64 where the file holds that."""
         spec = self.spec_of(name)
         item = 2 if spec.dtype == "bfloat16" else int(spec.dtype.removeprefix("float")) // 8
+        if self._fingerprint() != self._print:
+            raise CorruptInput(f"{self.label}: the file changed while it was being read; run again when nothing writes to it.")
         raw = bytearray(spec.n_elements * item)
         self._reader.read_into(raw, "read_dataset", **self._window, path=self._paths[name], shape=list(spec.shape), item=item)
         return widen(raw, spec.dtype, spec.shape)
+
+    def _fingerprint(self) -> tuple[int, int]:
+        status = self._reader.file_status()
+        return status.st_size, status.st_mtime_ns
 
     def close(self) -> None:
         """End the child process."""

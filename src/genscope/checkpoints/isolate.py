@@ -6,32 +6,30 @@ a JSON header and raw bytes (never pickle), so a compromised parser can lie abou
 """
 
 import contextlib
-import json
 import os
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
 from genscope import errors
+from genscope.checkpoints.isolate_channel import receive_exactly, receive_header, send_header
 from genscope.core.text import display_name
 from genscope.errors import CorruptInput, GenscopeError, LimitExceeded, UnsupportedInput
 
-HEADER = struct.Struct("<I")
-MAX_HEADER = 256 << 20
 ADDRESS_SPACE = 2 << 30
 CPU_SECONDS = 120
 START_SECONDS = 60.0
 SOCKET_BUFFER = 1 << 22
-MAX_RESTARTS = 8
+MAX_CRASHES = 8
+MAX_CHILDREN = 4
 _FORWARDED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 
 
@@ -52,7 +50,7 @@ class IsolatedReader:
         self._fd = os.dup(fd) if fd >= 0 else -1
         self._lock = threading.Lock()
         self._child: _Child | None = None
-        self._starts = 0
+        self._crashes = 0
         self._closed = False
         self._finalizer = weakref.finalize(self, _close_fd, self._fd)
 
@@ -71,13 +69,13 @@ class IsolatedReader:
         finished = False
         try:
             child.channel.settimeout(self.timeout + (len(buffer) / 20e6 if buffer is not None else 0.0))
-            _send_header(child.channel, {"operation": operation, "arguments": dict(arguments)})
-            header = _receive_header(child.channel)
+            send_header(child.channel, {"operation": operation, "arguments": dict(arguments)})
+            header = receive_header(child.channel)
             declared = header.get("n_bytes", 0)
             if "error" not in header and declared != (len(buffer) if buffer is not None else 0):
                 raise CorruptInput(f"{self.label}: the isolated reader answered {declared} bytes, not what was promised; the file is damaged.")
             if buffer is not None and "error" not in header:
-                _receive_exactly(child.channel, buffer)
+                receive_exactly(child.channel, buffer)
             finished = True
         except TimeoutError:
             raise CorruptInput(f"reader timed out on {self.label} (no answer to {operation!r} in time); the file is damaged or hostile.") from None
@@ -85,6 +83,7 @@ class IsolatedReader:
             raise self._death(child) from None
         finally:
             if not finished:
+                self._crashes += 1
                 self._drop()
         if "error" in header:
             raise self._error(header)
@@ -94,11 +93,30 @@ class IsolatedReader:
         if self._closed:
             raise CorruptInput(f"{self.label}: the checkpoint was closed; open it again to read from it.")
         if self._child is None:
-            if self._starts >= MAX_RESTARTS:
-                raise CorruptInput(f"reader crashed {MAX_RESTARTS} times on {self.label}; the file is damaged or hostile.")
-            self._starts += 1
+            if self._crashes >= MAX_CRASHES:
+                raise CorruptInput(f"reader crashed {MAX_CRASHES} times on {self.label}; the file is damaged or hostile.")
+            _make_room(self)
             self._child = _Child(self.module, self._fd)
         return self._child
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a child is alive for this reader."""
+        return self._child is not None
+
+    def rest(self) -> bool:
+        """End the child if it is idle; the next call starts another."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._drop()
+        finally:
+            self._lock.release()
+        return True
+
+    def file_status(self) -> os.stat_result:
+        """``fstat`` of the file being read."""
+        return os.fstat(self._fd)
 
     def _death(self, child: "_Child") -> GenscopeError:
         code = child.exit_code()
@@ -132,6 +150,17 @@ class IsolatedReader:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+_active: "weakref.WeakSet[IsolatedReader]" = weakref.WeakSet()
+
+
+def _make_room(newcomer: IsolatedReader) -> None:
+    """Keep at most ``MAX_CHILDREN`` processes: a comparison of fifty files must not hold fifty parsers in memory."""
+    others = [reader for reader in _active if reader is not newcomer and reader.is_running]
+    for reader in others[: max(0, len(others) - MAX_CHILDREN + 1)]:
+        reader.rest()
+    _active.add(newcomer)
 
 
 def run_isolated(function_path: str, *, label: str = "the input", timeout: float = 60.0, **arguments: Any) -> dict[str, Any]:
@@ -180,7 +209,7 @@ class _Child:
         self.close = weakref.finalize(self, _end_child, self.process, self.channel, self.folder)
         self.channel.settimeout(START_SECONDS)
         try:
-            hello = _receive_header(self.channel)
+            hello = receive_header(self.channel)
         except (EOFError, OSError, ValueError):
             self.close()
             raise UnsupportedInput("The isolated reader could not start; check that `python -m genscope.checkpoints.isolate` runs.") from None
@@ -216,48 +245,6 @@ def _close_fd(fd: int) -> None:
     if fd >= 0:
         with contextlib.suppress(OSError):
             os.close(fd)
-
-
-def _send_header(channel: socket.socket, header: Mapping[str, Any]) -> None:
-    raw = json.dumps(header).encode()
-    # MSG_NOSIGNAL: a dead child must be an exception even where SIGPIPE has its default action (command lines set it so).
-    message, flags = HEADER.pack(len(raw)) + raw, getattr(socket, "MSG_NOSIGNAL", 0)
-    channel.sendall(message, flags)
-
-
-def _receive_header(channel: socket.socket) -> dict[str, Any]:
-    size = bytearray(HEADER.size)
-    _receive_exactly(channel, memoryview(size))
-    (length,) = HEADER.unpack(size)
-    if length > MAX_HEADER:
-        raise ValueError("header too long")
-    raw = bytearray(length)
-    _receive_exactly(channel, memoryview(raw))
-    header = json.loads(bytes(raw))
-    if not isinstance(header, dict):
-        raise ValueError("header is not an object")
-    return header
-
-
-def _receive_exactly(channel: socket.socket, buffer: memoryview) -> None:
-    filled = 0
-    while filled < len(buffer):
-        count = channel.recv_into(buffer[filled:])
-        if count == 0:
-            raise EOFError
-        filled += count
-
-
-def send_answer(channel: socket.socket, header: Mapping[str, Any], buffers: Iterator[Any] | None = None) -> None:
-    """Child side: send one header and then its bytes."""
-    _send_header(channel, header)
-    for buffer in buffers or ():
-        channel.sendall(memoryview(buffer).cast("B"), getattr(socket, "MSG_NOSIGNAL", 0))
-
-
-def receive_request(channel: socket.socket) -> dict[str, Any]:
-    """Child side: the next request; ``EOFError`` when the parent has gone."""
-    return _receive_header(channel)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from genscope.checkpoints.isolate import ADDRESS_SPACE, CPU_SECONDS, receive_request, send_answer
+from genscope.checkpoints.isolate import ADDRESS_SPACE, CPU_SECONDS
+from genscope.checkpoints.isolate_channel import receive_header, send_answer
 from genscope.errors import GenscopeError
 
 Operations = Mapping[str, Callable[..., Any]]
@@ -103,7 +104,7 @@ def main(arguments: list[str]) -> None:
     try:
         send_answer(channel, {"ready": True})
         while True:
-            request = receive_request(channel)
+            request = receive_header(channel)
             renew_cpu_budget()
             answer(operations, fd, request, channel)
     except (EOFError, OSError, KeyboardInterrupt):
