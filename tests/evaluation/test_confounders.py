@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from genscope.evaluation.confounders import group_correlations, partial_correlations, partial_from_correlations, per_group_table
-from genscope.evaluation.rank import rank_measures
+from genscope.evaluation.ranking import rank_study
 from genscope.evaluation.study import RankOptions, Study
 
 OPTIONS = RankOptions(n_bootstrap=200, n_permutations=200)
@@ -45,7 +45,7 @@ def test_partial_kendall_with_one_covariate_is_kendalls_formula() -> None:
 
 
 def test_a_shadow_of_depth_is_found_out_and_a_real_measure_stands() -> None:
-    ranking = rank_measures(confounded(), OPTIONS)
+    ranking = rank_study(confounded(), OPTIONS)
     rows = {row["measure"]: row for row in ranking.rows}
     assert rows["shadow"]["p_adjusted"] < 0.05 and "once depth, size is known" in rows["shadow"]["confounding"]
     assert rows["real"]["confounding"] is None
@@ -61,7 +61,7 @@ def simpson(seed: int = 0) -> Study:
 
 
 def test_simpsons_paradox_is_named() -> None:
-    rows = {row["measure"]: row for row in rank_measures(simpson(), OPTIONS).rows}
+    rows = {row["measure"]: row for row in rank_study(simpson(), OPTIONS).rows}
     assert rows["flips"]["kendall"] > 0.3 and rows["flips"]["within_kendall"] < -0.5
     assert "Simpson's paradox" in rows["flips"]["confounding"] and "Simpson's paradox" in rows["flips"]["verdict"]
     assert rows["fine"]["confounding"] is None and rows["fine"]["across_kendall"] == pytest.approx(1.0)

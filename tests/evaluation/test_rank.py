@@ -9,8 +9,9 @@ from scipy import stats
 
 from genscope.core.results import Result
 from genscope.errors import GenscopeError, UsageError
-from genscope.evaluation.rank import rank, rank_measures
-from genscope.evaluation.study import RankOptions, Study
+from genscope.evaluation.rank import rank
+from genscope.evaluation.ranking import rank_measures
+from genscope.evaluation.study import RankOptions
 
 CONTRACT = ("measure", "n", "kendall", "kendall_low", "kendall_high", "p_value", "spearman", "r2", "rmse", "loo_rmse", "status", "reason")
 
@@ -194,7 +195,9 @@ def test_p_values_of_clustered_noise_are_uniform() -> None:
 def test_columns_in_memory() -> None:
     rng = np.random.default_rng(0)
     y = rng.normal(size=30)
-    ranking = rank_measures(Study({"x": y + 1}, y, "gap", tuple(map(str, range(30)))), RankOptions(100, 100))
+    ranking = rank_measures({"x": y + 1}, y, target_name="gap", options=RankOptions(100, 100))
+    with pytest.raises(UsageError, match="one value per model"):
+        rank_measures({"x": y[1:]}, y)
     assert ranking.rows[0]["kendall"] == 1.0 and ranking.groups == ()
 
 

@@ -2,102 +2,22 @@
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import genscope
 from genscope.core.results import Result
 from genscope.errors import UnsupportedInput, UsageError
-from genscope.evaluation.association import INTERVALS, associations
-from genscope.evaluation.conditional import conditional_mutual_informations
-from genscope.evaluation.confounders import group_correlations, partial_correlations, per_group_table
-from genscope.evaluation.environments import granulated_kendall, sign_errors
-from genscope.evaluation.ordering import draw_curves
+from genscope.evaluation.association import INTERVALS
+from genscope.evaluation.ranking import rank_study
 from genscope.evaluation.roles import assign_roles, find_column
 from genscope.evaluation.saved import is_saved, read_saved
 from genscope.evaluation.scores import match_scores, read_scores
 from genscope.evaluation.study import RankOptions, Study, affordable_resamples
 from genscope.evaluation.table import ModelTable, read_table
-from genscope.evaluation.verdicts import judge, summarize
-from genscope.numerics.rank_null import holm
-
-_PARTS = (associations, granulated_kendall, conditional_mutual_informations, sign_errors, partial_correlations, group_correlations)
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Rows per measure, rows per measure and group, the summary, and the curves for plots."""
-
-    rows: tuple[dict[str, Any], ...]
-    groups: tuple[dict[str, Any], ...]
-    summary: dict[str, Any]
-    curves: dict[str, Any]
-
-
-def rank_measures(study: Study, options: RankOptions = RankOptions()) -> Ranking:  # noqa: B008 - frozen
-    """Rank measures given as columns in memory.
-
-    Args:
-        study: measures, target, models and their circumstances; only ``values``, ``target``, ``target_name`` and ``models`` are required.
-        options: resamples, permutations, seed, level.
-
-    Returns:
-        A :class:`Ranking`; rows in the order of ``study.values``. See :func:`rank` for the columns.
-
-    Raises:
-        UnsupportedInput: fewer than 3 models have a target.
-
-    Example:
-        >>> x = np.arange(12.0)
-        >>> study = Study({"good": x, "bad": x % 3}, 2 * x + 1, "test_error", tuple("abcdefghijkl"))
-        >>> ranking = rank_measures(study, RankOptions(n_bootstrap=100, n_permutations=200))
-        >>> ranking.summary["best_measure"], ranking.rows[0]["kendall"]
-        ('good', 1.0)
-    """
-    n_known = int(np.isfinite(study.target).sum())
-    if n_known < 3:
-        raise UnsupportedInput(f"Only {n_known} model(s) have a value of {study.target_name!r}; ranking needs at least 3, and 5 to say anything.")
-    found: dict[str, dict[str, Any]] = {}
-    groups: list[dict[str, Any]] = []
-    for batch in study.batches():
-        # One BLAS thread: the same sums on every machine, and no spinning on matrices this small.
-        with threadpool_limits(1, user_api="blas"):
-            parts = [part(batch, options) for part in _PARTS]
-        for name, column in zip(batch.names, batch.columns, strict=True):
-            row: dict[str, Any] = {"measure": name, "baseline": name in study.baselines}
-            for part in parts:
-                row |= part[name]
-            found[name] = row | {"constant": len(np.unique(column)) < 2, "n_missing": len(study.models) - batch.n}
-        groups += per_group_table(batch)
-    rows = [found[name] for name in study.values]
-    tested = [row for row in rows if not row["baseline"] and row["p_value"] is not None]
-    _adjust(rows, tested)
-    for row in rows:
-        judge(row, study, len(tested), options.level)
-        del row["constant"]
-    ordered = [_in_order(row) for row in rows]
-    return Ranking(tuple(ordered), tuple(groups), summarize(ordered, study), draw_curves(ordered, study))
-
-
-def _adjust(rows: Sequence[dict[str, Any]], tested: Sequence[dict[str, Any]]) -> None:
-    """Holm's adjustment over the measures that are not baselines, for the overall and the within-group p-values."""
-    for p_name, adjusted_name in (("p_value", "p_adjusted"), ("within_p_value", "within_p_adjusted")):
-        family = [row for row in tested if row[p_name] is not None]
-        for row in rows:
-            row[adjusted_name] = None
-        for row, p in zip(family, holm(np.array([row[p_name] for row in family])), strict=True):
-            row[adjusted_name] = float(p)
-
-
-_FIRST = ("measure", "baseline", "n", "n_missing", "status", "reason", "kendall", "kendall_low", "kendall_high", "p_value", "p_adjusted")
-
-
-def _in_order(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in _FIRST} | {name: value for name, value in row.items() if name not in _FIRST}
 
 
 def rank(
@@ -161,7 +81,7 @@ def rank(
     columns, unmatched, target = _load(table, scores, target)
     group_names = (group,) if isinstance(group, str) else tuple(group or ())
     study, notes = build_study(columns, target, measures, axes or (), group_names, covariates, cluster, lower_is_better)
-    ranking = rank_measures(study, options)
+    ranking = rank_study(study, options)
     n = len(study.models)
     if affordable_resamples(n_bootstrap, n) < n_bootstrap:
         notes += (f"{affordable_resamples(n_bootstrap, n)} instead of {n_bootstrap} resamples, because there are {n} models",)
