@@ -123,6 +123,8 @@ def test_element_types_read_exactly(tmp_path):
         "BF16": matrix.astype(ml_dtypes.bfloat16),
         "F8_E4M3": matrix.astype(ml_dtypes.float8_e4m3fn),
         "F8_E5M2": matrix.astype(ml_dtypes.float8_e5m2),
+        "F8_E4M3FNUZ": matrix.astype(ml_dtypes.float8_e4m3fnuz),
+        "F8_E5M2FNUZ": matrix.astype(ml_dtypes.float8_e5m2fnuz),
     }
     header, data = {}, b""
     for word, values in stored.items():

@@ -16,8 +16,18 @@ def chosen(value, **options):
 
 @pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict", "net", "module", "params"])
 def test_wrappers_are_opened_and_named(key):
-    names, notes = chosen({key: {"fc.weight": 1.0}, "epoch": 3, "other": {"x": 2.0}})
-    assert names == {"fc.weight": 1.0} and f"taken from '{key}'" in notes and "'other'" in notes
+    names, notes = chosen({key: {"fc.weight": 1.0}, "epoch": 3, "ema": {"x": 2.0}})
+    assert names == {"fc.weight": 1.0} and f"taken from '{key}'" in notes and "'ema'" in notes
+
+
+def test_what_lies_beside_a_state_dict_is_said_and_weak_words_choose_only_when_alone():
+    names, notes = chosen({"state_dict": {"a": 1.0}, "other": {"x": 2.0}})
+    assert names == {"a": 1.0} and "'other'" in notes
+    assert chosen({"net": {"a": 1.0}, "head": {"b": 2.0}})[0] == {"net.a": 1.0, "head.b": 2.0}
+
+
+def test_weights_with_a_name_like_an_optimizer_are_weights():
+    assert chosen({"scaler.weight": 1.0, "optim_head.weight": 2.0})[0] == {"scaler.weight": 1.0, "optim_head.weight": 2.0}
 
 
 def test_wrappers_within_wrappers():

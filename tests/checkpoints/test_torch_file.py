@@ -122,6 +122,8 @@ def test_whole_module_gives_the_names_of_its_state_dict(wrap, zipped, tmp_path):
     checkpoint = open_checkpoint(saved(tmp_path, model, zipped))
     same(checkpoint, floats(network().state_dict()))
     assert any("whole pickled module" in note for note in checkpoint.notes)
+    kinds = {spec.name: (spec.kind, dict(spec.attributes)) for spec in checkpoint.specs if spec.kind}
+    assert kinds["2.weight"] == ("linear", {}) and kinds["0.weight"][0] == "conv2d" and kinds["0.weight"][1]["groups"] == 1 and len(kinds) == 2
 
 
 @FORMATS
@@ -146,6 +148,7 @@ def test_training_checkpoint_of_the_field(zipped, tmp_path):
     said = " ".join(checkpoint.notes)
     assert "taken from 'state_dict'" in said and "optimizer tensors were counted" in said and "EMA" in said
     assert "argparse.Namespace" in said and said.count("types.SimpleNamespace") == 1 and "'module.'" in said
+    assert checkpoint.metadata == {"epoch": 7}
     same(open_checkpoint(tmp_path / "m.pt", part="ema_state_dict"), {name: tensor * 2 for name, tensor in floats(model.state_dict()).items()})
     with pytest.raises(UsageError, match="no part 'nothing'"):
         open_checkpoint(tmp_path / "m.pt", part="nothing")

@@ -18,7 +18,7 @@ INTEGERS = {
     "uint64": ("<u8", 8),
 }
 COMPLEX = {"complex32": 4, "complex64": 8, "complex128": 16}
-READABLE = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
+READABLE = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")
 ITEM_BYTES = {**BYTES, **{name: size for name, (_, size) in INTEGERS.items()}, **COMPLEX}
 
 

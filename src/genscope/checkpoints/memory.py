@@ -90,9 +90,14 @@ def _walk_module(root: Any) -> Iterable[tuple[str, Any, Any, str]]:
 def _module_tensors(root: Any) -> list[Found]:
     found = []
     for name, tensor, module, own in _walk_module(root):
-        kind, attributes = kind_and_attributes(module, own, 0 if _torch().nn.parameter.is_lazy(tensor) else tensor.dim())
+        dims = 0 if _torch().nn.parameter.is_lazy(tensor) else tensor.dim()
+        kind, attributes = kind_and_attributes([base.__name__ for base in type(module).__mro__], own, dims, partial(_fact, module))
         found.append(Found((name,), _raw(tensor, kind, attributes)))
     return found
+
+
+def _fact(module: Any, name: str) -> Any:
+    return getattr(module, name, None)
 
 
 def _raw(value: Any, kind: str | None = None, attributes: Mapping[str, Any] | None = None) -> RawTensor:

@@ -14,7 +14,7 @@ from genscope.errors import CorruptInput
 if TYPE_CHECKING:
     from genscope.checkpoints.table import RawTensor
 
-_EIGHT_BIT = ("int8", "float8_e4m3fn", "float8_e5m2")
+_EIGHT_BIT = ("int8", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")
 _FLOATS = ("float64", "float32", "float16", "bfloat16")
 _PACKED = (
     (re.compile(r"(^|\.)(qweight|qzeros|g_idx)$"), "packed by GPTQ or AWQ: quantized, skipped"),

@@ -15,6 +15,9 @@ WRAPPERS = (
     "model_states",
     "model_weights",
     "model",
+)
+# Words that mean the model only when nothing else stands beside them.
+WEAK_WRAPPERS = (
     "net",
     "network",
     "module",
@@ -89,7 +92,7 @@ class Walk:
                 below = (*path[:-1], f"{path[-1]}.{key}") if joined else (*path, key)
                 if len(below[-1]) > 1 << 20:
                     continue
-                stack.append((below, item, optimizer or (not is_module and bool(_OPTIMIZER.match(key))), is_module))
+                stack.append((below, item, optimizer or (not is_module and bool(_OPTIMIZER.match(key)) and not self.is_tensor(item)), is_module))
         return found
 
 
@@ -135,7 +138,8 @@ def _unwrap(kept: list[Found], notes: list[str]) -> list[Found]:
         if averaged and len(averaged) == len(groups) and all(len(item.path) > 1 for item in kept):
             chosen: str | None = averaged[0]
         else:
-            chosen = next((key for key in WRAPPERS if key in groups), None)
+            rest = set(groups) - set(averaged)
+            chosen = next((key for key in WRAPPERS if key in groups), None) or next((key for key in WEAK_WRAPPERS if rest == {key}), None)
         aside = {key: count for key, count in groups.items() if key != chosen and (chosen is not None or key in averaged)}
         for key, count in aside.items():
             what = "an averaged (EMA) twin" if key in averaged else "beside the model"

@@ -17,7 +17,7 @@ from genscope.checkpoints.limits import Limits
 from genscope.checkpoints.listing import ListedCheckpoint
 from genscope.checkpoints.state_dict import Found, Selection, select
 from genscope.core.tensors import Skip, TensorSpec
-from genscope.core.text import display_name
+from genscope.core.text import display_name, valid_unicode
 from genscope.errors import CorruptInput, GenscopeError, LimitExceeded
 
 _NO_ATTRIBUTES: Mapping[str, Any] = {}
@@ -149,8 +149,9 @@ class TableCheckpoint(ListedCheckpoint):
 
 
 def _stored_name(name: str, limits: Limits) -> str:
+    name = valid_unicode(name)
     # Endless names cannot be printed or compared by a person: a digest keeps them apart.
-    if len(name) <= limits.name_bytes // 4 or len(name.encode("utf-8", "surrogatepass")) <= limits.name_bytes:
+    if len(name) <= limits.name_bytes // 4 or len(name.encode("utf-8")) <= limits.name_bytes:
         return name
     return f"{name[:200]}…#{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 

@@ -9,7 +9,7 @@ from genscope.checkpoints.limits import Limits
 from genscope.checkpoints.paths import open_input
 from genscope.checkpoints.pickle_bytes import PickleBytes
 from genscope.checkpoints.table import TableCheckpoint, TensorTable, plain_errors
-from genscope.checkpoints.torch_object import find_tensors, pickle_notes, torch_unpickler
+from genscope.checkpoints.torch_object import find_tensors, pickle_notes, plain_facts, torch_unpickler
 from genscope.checkpoints.zip_archive import STORED, Member
 from genscope.core.text import display_name
 from genscope.errors import CorruptInput, UnsafeInput
@@ -49,7 +49,7 @@ def read_table(file: InputFile, limits: Limits, *, verify: bool = False) -> Tens
     storages = ZipStorages(file, members, prefix, limits)
     found = find_tensors(root, storages, limits, file.name)
     kind = "torchscript" if f"{prefix}constants.pkl" in members else "torch"
-    return TensorTable(found, kind, pickle_notes(unpickler, root), {}, file.release)
+    return TensorTable(found, kind, pickle_notes(unpickler, root), plain_facts(root), file.release)
 
 
 class ZipStorages:

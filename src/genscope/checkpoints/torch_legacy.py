@@ -12,7 +12,7 @@ from genscope.checkpoints.limits import Limits
 from genscope.checkpoints.paths import open_input
 from genscope.checkpoints.pickle_bytes import PickleBytes
 from genscope.checkpoints.table import TableCheckpoint, TensorTable, plain_errors
-from genscope.checkpoints.torch_object import find_tensors, pickle_notes, torch_unpickler
+from genscope.checkpoints.torch_object import find_tensors, pickle_notes, plain_facts, torch_unpickler
 from genscope.checkpoints.torch_storage import ITEM_BYTES_OF_STORAGE, StorageRef
 from genscope.core.text import display_name
 from genscope.errors import CorruptInput, UnsupportedInput
@@ -55,7 +55,7 @@ def read_table(file: InputFile, limits: Limits) -> TensorTable:
     storages = LegacyStorages(file, isinstance(facts, dict) and facts.get("little_endian") is False)
     storages.place(keys, unpickler.storages, source.position)
     found = find_tensors(root, storages, limits, file.name)
-    return TensorTable(found, "torch (legacy)", pickle_notes(unpickler.reader, root), {}, file.release)
+    return TensorTable(found, "torch (legacy)", pickle_notes(unpickler.reader, root), plain_facts(root), file.release)
 
 
 class LegacyUnpickling:

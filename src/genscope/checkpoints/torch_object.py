@@ -1,5 +1,6 @@
 """From the inert value of a torch pickle to a table of tensors, with a word on everything that was left alone."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from genscope.checkpoints.inert_pickle import InertUnpickler
 from genscope.checkpoints.inert_values import InertObject
 from genscope.checkpoints.limits import Limits, checked_shape
+from genscope.checkpoints.module_kinds import kind_and_attributes
 from genscope.checkpoints.pickle_bytes import PickleBytes
 from genscope.checkpoints.state_dict import Found, Walk
 from genscope.checkpoints.table import RawTensor
@@ -54,15 +56,33 @@ def torch_unpickler(source: PickleBytes, limits: Limits) -> InertUnpickler:
 
 def find_tensors(root: Any, source: StorageBytes, limits: Limits, file_name: str) -> list[Found]:
     """Every tensor and numeric array below ``root``, checked against its storage."""
-    walk = Walk(lambda value: isinstance(value, TensorRef) or is_array(value), _children, _module_children)
+    owners: dict[int, tuple[InertObject, str]] = {}
+
+    def module_children(value: Any) -> Pairs | None:
+        inside = _module_children(value)
+        for name, item in inside or ():
+            if isinstance(item, TensorRef):
+                owners.setdefault(id(item), (value, str(name)))
+        return inside
+
+    walk = Walk(lambda value: isinstance(value, TensorRef) or is_array(value), _children, module_children)
     found = walk.flatten(root)
     limits.check("n_tensors", len(found), f"{file_name}: number of tensors")
     made: list[Found] = []
     for item in found:
         where = f"{file_name}, tensor {display_name('.'.join(item.path))!r}" if item.path else f"{file_name}, its only tensor"
         raw = raw_tensor(item.tensor, source, limits, where) if isinstance(item.tensor, TensorRef) else _raw_array(item.tensor, limits, where)
+        if id(item.tensor) in owners:
+            raw = _with_kind(raw, *owners[id(item.tensor)])
         made.append(Found(item.path or ("weight",), raw, item.optimizer))
     return made
+
+
+def _with_kind(raw: RawTensor, owner: InertObject, name: str) -> RawTensor:
+    """``raw`` with the kind of the pickled layer that holds it."""
+    state = _state(owner)
+    kind, attributes = kind_and_attributes([owner.class_name.rsplit(".", 1)[-1]], name, len(raw.shape), state.get)
+    return dataclasses.replace(raw, kind=kind, attributes=attributes) if kind is not None else raw
 
 
 def _raw_array(value: InertObject, limits: Limits, where: str) -> RawTensor:
@@ -101,14 +121,30 @@ def _module_children(value: Any) -> Pairs | None:
     """Parameters, buffers and sub-modules of a pickled ``nn.Module`` (or attributes of a TorchScript object)."""
     if not isinstance(value, InertObject):
         return None
-    states = value.state if isinstance(value.state, tuple) else (value.state,)
-    state: Mapping[Any, Any] = next((item for item in states if isinstance(item, dict)), {})
+    state = _state(value)
     if value.class_name.startswith("__torch__."):
         return _worth_a_look(state.items())
     if not isinstance(state.get("_parameters"), dict) or not isinstance(state.get("_modules"), dict):
         return None
     buffers = state.get("_buffers")
     return _worth_a_look([*state["_parameters"].items(), *(buffers.items() if isinstance(buffers, dict) else ()), *state["_modules"].items()])
+
+
+def _state(value: InertObject) -> Mapping[Any, Any]:
+    states = value.state if isinstance(value.state, tuple) else (value.state,)
+    return next((item for item in states if isinstance(item, dict)), {})
+
+
+def plain_facts(root: Any) -> Mapping[str, Any]:
+    """The numbers and short texts at the top of a checkpoint (``epoch``, ``best_acc``), for the record."""
+    if not isinstance(root, dict):
+        return {}
+    facts: dict[str, Any] = {}
+    for key, value in root.items():
+        plain = isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63) or (isinstance(value, str) and len(value) <= 200)
+        if isinstance(key, str) and len(key) <= 80 and plain and len(facts) < 50:
+            facts[key] = value
+    return facts
 
 
 def pickle_notes(unpickler: InertUnpickler, root: Any) -> list[str]:
