@@ -46,14 +46,16 @@ def main() -> None:
                 runs.setdefault("weightwatcher", []).append(one(given.peer, "weightwatcher", path))
             for tool in tools:
                 runs.setdefault(tool, []).append(one(sys.executable, tool, path))
-        middle = {tool: {name: statistics.median(run[name] for run in done) for name in ("rows", "seconds", "cpu", "peak_mb")} for tool, done in runs.items()}
+        names = ("rows", "seconds", "cpu", "peak_mb")
+        middle = {tool: {name: statistics.median(run[name] for run in done) for name in names} for tool, done in runs.items()}
         for tool, row in middle.items():
             print(f"{model:9} {tool:14} {row['rows']:5.0f} {row['seconds']:9.2f} {row['cpu']:9.2f} {row['peak_mb']:8.0f}")
         ours, floor = middle["genscope"], middle["floor"]
         if "weightwatcher" in middle:
             peer = middle["weightwatcher"]
             print(f"{model:9} times faster than WeightWatcher: {peer['seconds'] / ours['seconds']:.1f} (wall), {peer['cpu'] / ours['cpu']:.1f} (CPU)")
-        print(f"{model:9} over the floor: {ours['seconds'] / floor['seconds']:.2f}; with 200 resamples over plain: {middle['genscope+200']['seconds'] / ours['seconds']:.2f}")
+        resampled = middle["genscope+200"]["seconds"] / ours["seconds"]
+        print(f"{model:9} over the floor: {ours['seconds'] / floor['seconds']:.2f}; with 200 resamples over plain: {resampled:.2f}")
 
 
 if __name__ == "__main__":

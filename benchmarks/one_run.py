@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from functools import partial
 
 
 def genscope_run(path: str, resamples: int) -> int:
@@ -28,7 +29,7 @@ def floor_run(path: str) -> int:
     from genscope.numerics.singular_values import singular_values
 
     checkpoint = open_checkpoint(path)
-    matrices = sorted(plan_matrices(checkpoint.specs).matrices, key=lambda spec: -min(spec.rows, spec.cols) ** 3 * spec.n_matrices)
+    matrices = sorted(plan_matrices(checkpoint.specs).matrices, key=lambda spec: -(min(spec.rows, spec.cols) ** 3) * spec.n_matrices)
 
     def bare(spec):
         return singular_values(build_matrix(spec, {name: checkpoint.read(name) for name in spec.tensors}).stack).values.size
@@ -47,13 +48,18 @@ def peak_mb() -> float:
 
 if __name__ == "__main__":
     tool, path = sys.argv[1], sys.argv[2]
-    runs = {"genscope": lambda: genscope_run(path, 0), "genscope+200": lambda: genscope_run(path, 200), "weightwatcher": lambda: weightwatcher_run(path), "floor": lambda: floor_run(path)}
+    runs = {
+        "weightwatcher": weightwatcher_run,
+        "floor": floor_run,
+        "genscope": partial(genscope_run, resamples=0),
+        "genscope+200": partial(genscope_run, resamples=200),
+    }
     if tool == "weightwatcher":
-        import safetensors.torch
+        import safetensors.torch  # noqa: F401
         import weightwatcher  # noqa: F401 - its import takes seconds and is not analysis
     else:
         import genscope.sources.matrices  # noqa: F401
     wall, cpu = time.perf_counter(), time.process_time()
-    rows = runs[tool]()
+    rows = runs[tool](path)
     done = {"tool": tool, "rows": rows, "seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "peak_mb": peak_mb()}
     sys.stdout.write("\n" + json.dumps(done) + "\n")

@@ -26,7 +26,9 @@ def main(folder: Path) -> None:
     saved = []
     for checkpoint in sorted(zoo.glob("*.safetensors")):
         saved.append(folder / "all" / checkpoint.stem)
-        genscope("analyze", checkpoint, "--resamples", "0", "--out", saved[-1], "--quiet", "--csv", folder / "all" / f"{checkpoint.stem}.csv", quiet=True)
+        genscope(
+            "analyze", checkpoint, "--resamples", "0", "--out", saved[-1], "--quiet", "--csv", folder / "all" / f"{checkpoint.stem}.csv", quiet=True
+        )
     genscope("rank", *saved, "--scores", table, "--target", "test_error", "--out", folder / "ranking")
     genscope("report", folder / "ranking")
     screen.rule("done")

@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-
 from tests.cli.conftest import Run
 
 
@@ -71,6 +70,6 @@ def test_every_command_has_help(run: Run) -> None:
     from genscope.cli.main import cli
 
     for name, command in cli.commands.items():
-        assert command.help and command.short_help is not None or command.get_short_help_str(), name
+        assert (command.help and command.short_help is not None) or command.get_short_help_str(), name
         for parameter in command.params:
             assert getattr(parameter, "help", "argument") != "", f"{name} {parameter.name}"

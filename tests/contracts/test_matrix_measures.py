@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from tests.contracts.matrices import as_matrix, hostile, ordinary
 
 from genscope.core.resolver import execute, plan
 from genscope.core.status import STATUSES, Undefined
 from genscope.measures.load import load_matrix_measures
-from tests.contracts.matrices import as_matrix, hostile, ordinary
 
 CATALOGUE = load_matrix_measures()
 MEASURES = [node.name for node in CATALOGUE.measures(root="matrix")]

@@ -57,12 +57,14 @@ def test_norms_track_accuracy_in_the_residual_series(series: list[genscope.Resul
 def test_zero_layers_have_norms_undefined_and_do_not_stop_the_rest(real_data: Path) -> None:
     result = genscope.analyze(real_data / "distiller-resnet20" / "checkpoint_trained_4D_regularized_5Lremoved.safetensors", resamples=0)
     zero = [row for row in result.rows if row["lambda_max"] == 0]
-    assert {row["layer"].removesuffix(".weight") for row in zero} == {"layer1.0.conv1", "layer1.0.conv2", "layer1.1.conv1", "layer1.1.conv2", "layer2.2.conv2"}
+    names = {"layer1.0.conv1", "layer1.0.conv2", "layer1.1.conv1", "layer1.1.conv2", "layer2.2.conv2"}
+    assert {row["layer"].removesuffix(".weight") for row in zero} == names
     assert all(row["alpha"] is None and row["status"] == "skipped" and row["reason"] for row in zero)
     assert result.summary["n_fitted"] == result.summary["n_matrices"] - 5
 
 
 def test_a_class_in_a_pickle_is_not_imported(real_data: Path) -> None:
-    original = genscope.analyze(real_data / "distiller-resnet20" / "original" / "checkpoint_trained_channel_regularized_resnet20.pth.tar", resamples=0)
-    twin = genscope.analyze(real_data / "distiller-resnet20" / "checkpoint_trained_channel_regularized_resnet20.safetensors", resamples=0)
+    folder, name = real_data / "distiller-resnet20", "checkpoint_trained_channel_regularized_resnet20"
+    original = genscope.analyze(folder / "original" / f"{name}.pth.tar", resamples=0)
+    twin = genscope.analyze(folder / f"{name}.safetensors", resamples=0)
     assert {row["layer"]: row["alpha"] for row in original.rows} == {row["layer"]: row["alpha"] for row in twin.rows}

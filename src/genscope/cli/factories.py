@@ -73,7 +73,7 @@ def read_weights(path: str, model: Any) -> dict[str, Any]:
                 raise UnsupportedInput(f"{file}: has no tensor {name!r}, which the model needs; the weights belong to another architecture.")
             if tuple(held[name]) != tuple(tensor.shape):
                 raise UnsupportedInput(f"{file}: tensor {name!r} has shape {tuple(held[name])}, the model needs {tuple(tensor.shape)}.")
-            state[name] = torch.from_numpy(checkpoint.read(owner.get(name, name))).reshape(tensor.shape).to(tensor.dtype)
+            state[name] = torch.tensor(checkpoint.read(owner.get(name, name))).reshape(tensor.shape).to(tensor.dtype)
         return state
     finally:
         checkpoint.close()

@@ -70,9 +70,8 @@ def tripped(gates: Sequence[Gate], result: "Result") -> int:
             caught = [row for row in result.rows if gate.catches(row.get(gate.name))]
             if caught:
                 first = caught[0]
-                say(
-                    f"gate tripped: {gate.text} holds for {len(caught)} of {len(result.rows)} rows, first {first.get('layer', first.get('measure'))} ({first[gate.name]:.4g})"
-                )
+                where = first.get("layer", first.get("measure"))
+                say(f"gate tripped: {gate.text} holds for {len(caught)} of {len(result.rows)} rows, first {where} ({first[gate.name]:.4g})")
                 code = 3
         elif gate.catches(result.summary[gate.name]):
             say(f"gate tripped: {gate.text} holds for the summary ({result.summary[gate.name]:.4g})")

@@ -13,6 +13,7 @@ from genscope.cli import analyze, assess, compare, completion, describe, explain
 from genscope.core.text import display_name
 from genscope.errors import GenscopeError
 
+INTERRUPTED, TERMINATED = 130, 143
 EXAMPLES = """\b
 Examples:
   genscope analyze model.safetensors
@@ -47,7 +48,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of the ``genscope`` script; always ends in ``sys.exit`` with the documented code."""
     signal.signal(signal.SIGTERM, _terminate)
     arguments = sys.argv[1:] if arguments is None else arguments
-    sys.exit(_run(arguments))
+    code = _run(arguments)
+    if code in {INTERRUPTED, TERMINATED}:
+        # worker threads may still be inside LAPACK: a normal exit would tear the interpreter down under them
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:
@@ -64,9 +71,9 @@ def _run(arguments: list[str]) -> int:
     except GenscopeError as error:
         return _say(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        return _say(_resume_hint(arguments, "Interrupted."), 130)
+        return _say(_resume_hint(arguments, "Interrupted."), INTERRUPTED)
     except Terminated:
-        return _say(_resume_hint(arguments, "Terminated."), 143)
+        return _say(_resume_hint(arguments, "Terminated."), TERMINATED)
     except BrokenPipeError:
         # The reader has what it wanted (`| head`); keep the interpreter from complaining when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,5 +98,5 @@ def _resume_hint(arguments: list[str], opening: str) -> str:
     return f"{opening} Nothing was kept; add --out DIR to make runs resumable."
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise Terminated

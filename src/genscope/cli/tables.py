@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 
     from genscope.core.results import Result
 
+MEANS = (
+    ("mean alpha", "alpha"),
+    ("alpha-hat", "alpha_weighted"),
+    ("log ‖W‖F²", "log_frobenius_norm"),
+    ("log λmax", "log_spectral_norm"),
+    ("stable rank", "stable_rank"),
+)
 MARKS = {"ok": "", "doubtful": "?", "skipped": "–", "failed": "!"}
 
 
@@ -50,26 +57,29 @@ def show_analysis(result: "Result") -> None:
     """The analysis table, the summary, the verdict."""
     screen = console()
     wide = screen.width >= 110
-    columns = [("layer", "left"), ("view", "left"), ("shape", "right"), ("alpha", "right"), ("95%", "right")]
-    columns += (
-        [("p", "right"), ("tail", "right"), ("log λmax", "right"), ("stable rank", "right"), ("alpha-hat", "right")]
-        if wide
-        else [("log λmax", "right")]
+    extra = (
+        ("p", ".2f", "p_value"),
+        ("log λmax", ".2f", "log_spectral_norm"),
+        ("stable rank", ".1f", "stable_rank"),
+        ("alpha-hat", ".2f", "alpha_weighted"),
     )
-    table = plain_table(*columns, ("", "left"))
+    numbers = extra if wide else extra[1:2]
+    table = plain_table(
+        *[("layer", "left"), ("view", "left"), ("shape", "right"), ("alpha", "right"), ("95%", "right"), ("tail", "right")],
+        *[(heading, "right") for heading, _, _ in numbers],
+        ("", "left"),
+    )
     for row in result.rows:
         interval = f"{number(row.get('alpha_low'), '.1f')}–{number(row.get('alpha_high'), '.1f')}" if row.get("alpha_low") is not None else "–"
-        cells = [display_name(row["layer"], 60), _view(row), f"{row['rows']}×{row['cols']}", number(row.get("alpha")), interval]
-        if wide:
-            cells += [
-                number(row.get("p_value")),
-                str(row.get("n_tail") or "–"),
-                number(row.get("log_spectral_norm")),
-                number(row.get("stable_rank"), ".1f"),
-                number(row.get("alpha_weighted")),
-            ]
-        else:
-            cells += [number(row.get("log_spectral_norm"))]
+        cells = [
+            display_name(row["layer"], 60),
+            _view(row),
+            f"{row['rows']}×{row['cols']}",
+            number(row.get("alpha")),
+            interval,
+            str(row.get("n_tail") or "–"),
+        ]
+        cells += [number(row.get(name), form) for _, form, name in numbers]
         table.add_row(*cells, MARKS.get(row["status"], row["status"]))
     screen.print(table)
     _lines(screen, result)
@@ -82,20 +92,10 @@ def _view(row: Mapping[str, Any]) -> str:
 
 def _lines(screen: Any, result: "Result") -> None:
     summary = result.summary
-    means = "   ".join(
-        f"{label} {number(summary.get(name))}"
-        for label, name in (
-            ("mean alpha", "alpha"),
-            ("alpha-hat", "alpha_weighted"),
-            ("log ‖W‖F²", "log_frobenius_norm"),
-            ("log λmax", "log_spectral_norm"),
-            ("stable rank", "stable_rank"),
-        )
-    )
+    means = "   ".join(f"{label} {number(summary.get(name))}" for label, name in MEANS)
+    counts = f"{summary['n_matrices']} matrices, {summary['n_fitted']} fitted, {summary['n_skipped']} tensors without a spectrum"
     screen.print()
-    screen.print(
-        f"{display_name(result.head['source'], 80)}: {summary['n_matrices']} matrices, {summary['n_fitted']} fitted, {summary['n_skipped']} tensors without a spectrum"
-    )
+    screen.print(f"{display_name(result.head['source'], 80)}: {counts}")
     screen.print(means)
     screen.print(summary["verdict"], style="bold")
     why = _reasons(result.rows)
@@ -136,10 +136,9 @@ def show_dry_run(result: "Result") -> None:
         screen.print(f"skip {display_name(skip['layer'], 60)}: {display_name(skip['reason'], 160)}")
     summary = result.summary
     screen.print()
-    screen.print(
-        f"{summary['n_matrices']} matrices, {summary['n_skipped']} tensors skipped; about {summary['predicted_seconds']:.2g} s on {summary['jobs']} workers, "
-        f"{byte_size(summary['predicted_bytes'])} for the largest matrix."
-    )
+    screen.print(f"{summary['n_matrices']} matrices, {summary['n_skipped']} tensors skipped")
+    seconds, memory = summary["predicted_seconds"], byte_size(summary["predicted_bytes"])
+    screen.print(f"about {seconds:.2g} s on {summary['jobs']} workers, {memory} for the largest matrix")
 
 
 def show_description(result: "Result") -> None:
@@ -162,6 +161,5 @@ def show_description(result: "Result") -> None:
             screen.print(f"skip {display_name(skip['layer'], 60)}: {display_name(skip['reason'], 160)}")
     summary = result.summary
     screen.print()
-    screen.print(
-        f"{display_name(result.head['source'], 80)} ({result.head['format']}): {summary['n_tensors']} tensors, {summary['n_elements']:,} elements, {byte_size(summary['n_bytes'])}"
-    )
+    counts = f"{summary['n_tensors']} tensors, {summary['n_elements']:,} elements, {byte_size(summary['n_bytes'])}"
+    screen.print(f"{display_name(result.head['source'], 80)} ({result.head['format']}): {counts}")

@@ -150,7 +150,7 @@ def log_stable_rank(eigenvalues: np.ndarray) -> float | Undefined:
         Martin & Mahoney, Eq. 6.
     Example:
         >>> log_stable_rank(np.array([100.0, 9900.0])[::-1])
-        1.0011002...
+        1.0010923...
     """
     if eigenvalues[0] <= 0:
         return ZERO

@@ -85,6 +85,5 @@ def _refuse_other_run(folder: Path, held: Mapping[str, Any], asked: Mapping[str,
     if isinstance(before, dict) and isinstance(after, dict):
         inner = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
         name, before, after = f"{name}.{inner[0]}", before.get(inner[0]), after.get(inner[0])
-    raise StoreError(
-        f"{folder.name}: it holds another run ({name} was {json.dumps(before)[:80]}, now {json.dumps(after)[:80]}); use --fresh to replace it, or another --out folder."
-    )
+    change = f"{name} was {json.dumps(before)[:80]}, now {json.dumps(after)[:80]}"
+    raise StoreError(f"{folder.name}: it holds another run ({change}); use --fresh to replace it, or another --out folder.")

@@ -35,7 +35,7 @@ def draw_curves(values: Mapping[str, Any]) -> dict[str, Any]:
     if bulk is not None and not isinstance(bulk, Undefined):
         scale = values["eigenvalue_scale"]
         curves["mp"] = {"edge": _short(bulk.lambda_plus * scale), "threshold": _short(bulk.spike_threshold * scale), "sigma": _short(bulk.sigma)}
-    twin = values.get("randomized_twin")
+    twin = values.get("twin_comparison")
     if twin is not None and not isinstance(twin, Undefined):
         shuffled = twin.eigenvalues * values["eigenvalue_scale"]
         curves["twin"] = _tail_function(shuffled[shuffled > 0], shuffled.size)

@@ -5,6 +5,7 @@ Each task runs its linear algebra on one BLAS thread, whatever the engine, so th
 
 import contextlib
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -39,7 +40,10 @@ def run_tasks(worker: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int =
     call = worker if engine == "threads" else _OnOneThread(worker)
     with _engine_ready(engine, jobs), one_blas_thread():
         pool = Parallel(n_jobs=jobs, backend=_BACKENDS[engine], return_as=_order(engine), batch_size=1)
-        yield from pool(delayed(call)(task) for task in tasks)
+        with warnings.catch_warnings():
+            # on an interrupt joblib tells how many results were not fetched; the user is told how to resume instead
+            warnings.filterwarnings("ignore", message=".*tasks.*", category=UserWarning, module="joblib")
+            yield from pool(delayed(call)(task) for task in tasks)
 
 
 def _order(engine: str) -> str:

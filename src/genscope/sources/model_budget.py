@@ -9,12 +9,12 @@ from genscope.errors import UsageError
 BUDGETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "fast": {
-            "max_examples": 256,
+            "max_examples": 128,
             "n_draws": 5,
             "n_scales": 7,
-            "ascent_steps": 10,
+            "ascent_steps": 8,
             "search_rtol": 0.1,
-            "hessian_examples": 128,
+            "hessian_examples": 64,
             "trace_products": 12,
             "eigenvalue_tolerance": 1e-2,
             "jacobian_examples": 64,

@@ -1,7 +1,7 @@
 """What a run of ``assess`` will cost, before it is started: forward passes from the budget, seconds from a measured pass."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ def estimate_cost(
 def _seconds_per_example(roots: dict[str, Any], x: Any) -> float:
     from genscope.measures.ingredients.subset import take
 
-    size = min(128, len(next(iter(x.values()))) if hasattr(x, "values") else len(x[0]) if isinstance(x, tuple) else len(x))
+    size = min(128, len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x[0]) if isinstance(x, tuple) else len(x))
     batch = take(x, slice(0, size))
     with torch.no_grad():
         roots["forward"](roots["params"], batch)

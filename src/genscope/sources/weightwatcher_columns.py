@@ -20,7 +20,7 @@ LAYER_TYPES = {"linear": "dense", "embedding": "embedding", "conv1d": "conv1d", 
 
 
 def weightwatcher_columns(matrix: Matrix, values: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The columns of one layer, or ``None`` for a layer that WeightWatcher leaves out (its type, fewer than 8 or more than 15,000 eigenvalues, N > 50,000).
+    """The columns of one layer, or ``None`` for one that WeightWatcher leaves out (fewer than 8 or over 15,000 eigenvalues, N > 50,000).
 
     Args:
         matrix: the layer's matrices.
@@ -64,14 +64,23 @@ def _norm_columns(ascending: np.ndarray, long: int) -> dict[str, Any]:
 def _extremes(matrix: Matrix, spectrum: Spectrum, scale: float, long: int) -> dict[str, Any]:
     factor = float(np.sqrt(scale))
     assert matrix.stack is not None
-    each = [np.linalg.svd(np.asarray(piece, dtype=np.float64), compute_uv=False) for piece in matrix.stack] if len(matrix.stack) > 1 else [spectrum.singular_values]
+    each = (
+        [np.linalg.svd(np.asarray(piece, dtype=np.float64), compute_uv=False) for piece in matrix.stack]
+        if len(matrix.stack) > 1
+        else [spectrum.singular_values]
+    )
     losses = [len(values) - np.count_nonzero(values > values[0] * long * np.finfo(np.float64).eps) for values in each]
     return {"sv_max": factor * max(float(v[0]) for v in each), "sv_min": factor * max(float(v[-1]) for v in each), "rank_loss": int(sum(losses))}
 
 
 def _fit_columns(fit: Any, ascending: np.ndarray) -> dict[str, Any]:
     if isinstance(fit, Undefined) or fit.alpha is None:
-        return {**dict.fromkeys(("alpha", "D", "sigma", "xmin", "xmax", "alpha_weighted", "log_alpha_norm")), "num_pl_spikes": 0, "status": "failed", "warning": ""}
+        return {
+            **dict.fromkeys(("alpha", "D", "sigma", "xmin", "xmax", "alpha_weighted", "log_alpha_norm")),
+            "num_pl_spikes": 0,
+            "status": "failed",
+            "warning": "",
+        }
     return {
         "alpha": fit.alpha,
         "D": fit.ks_distance,

@@ -11,11 +11,13 @@ from genscope.core.spectrum import Spectrum
 from genscope.core.status import SKIPPED, Undefined
 from genscope.errors import UsageError
 from genscope.numerics import power_law as power_law_numerics
-from genscope.numerics import power_law_bootstrap, tail_alternatives
+from genscope.numerics import power_law_bootstrap, tail_alternatives, tail_belief
 from genscope.numerics.convolution import convolution_singular_values
-
 from genscope.numerics.marchenko_pastur import MarchenkoPasturFit, fit_marchenko_pastur
+from genscope.numerics.randomized_twin import TwinComparison, compare_with_twin
+from genscope.numerics.randomized_twin import randomized_twin as permuted
 from genscope.numerics.singular_values import singular_values
+from genscope.numerics.tail_alternatives import TailComparison
 
 default_catalogue.root("matrix", "one layer's weights as matrices of one shape (core.matrices.Matrix); supplied by a checkpoint")
 
@@ -41,10 +43,7 @@ class Belief:
 def spectrum(matrix: Matrix, *, method: str = "auto") -> Spectrum:
     """Singular values of the matrix, pooled when a layer is several matrices of one shape (the kernel positions of a convolution)."""
     spec = matrix.spec
-    if matrix.operator is not None:
-        values = convolution_singular_values(matrix.operator)
-    else:
-        values = singular_values(matrix.stack, method=method)
+    values = singular_values(matrix.stack, method=method) if matrix.operator is None else convolution_singular_values(matrix.operator)
     return Spectrum(
         singular_values=values.values,
         rows=spec.rows,
@@ -105,17 +104,18 @@ def alpha_uncertainty(
 
 
 @ingredient
-def tail_comparison(resolved_eigenvalues: np.ndarray, power_law: PowerLawFit) -> dict[str, tail_alternatives.TailComparison] | Undefined:
-    """The power law against log-normal, exponential and truncated power law on the same tail."""
-    if power_law.alpha is None:
-        return Undefined(power_law.reason or "no power law was fitted", SKIPPED)
+def tail_comparison(resolved_eigenvalues: np.ndarray, power_law: PowerLawFit) -> dict[str, TailComparison]:
+    """The power law against log-normal, exponential, stretched exponential and truncated power law on the same tail; empty without a fit."""
     return tail_alternatives.compare_tail(resolved_eigenvalues, power_law)
 
 
 @ingredient
-def belief(power_law: PowerLawFit, alpha_uncertainty: AlphaUncertainty) -> Belief:
-    """Status and sentence of a row."""
-    return Belief(power_law.status, power_law.reason)
+def belief(power_law: PowerLawFit, alpha_uncertainty: AlphaUncertainty, tail_comparison: dict[str, TailComparison]) -> Belief:
+    """Whether the tail is heavy for all one can tell, from interval, goodness of fit and likelihood ratios."""
+    found = tail_belief.belief(
+        power_law, p_value=alpha_uncertainty.p_value, low=alpha_uncertainty.low, high=alpha_uncertainty.high, alternatives=tail_comparison
+    )
+    return Belief(*found)
 
 
 @ingredient
@@ -124,3 +124,13 @@ def marchenko_pastur(spectrum: Spectrum) -> MarchenkoPasturFit | Undefined:
     return fit_marchenko_pastur(
         spectrum.singular_values, spectrum.rows, spectrum.cols, n_matrices=spectrum.n_matrices, resolution=spectrum.resolution
     )
+
+
+@ingredient
+def twin_comparison(matrix: Matrix, spectrum: Spectrum, rng: np.random.Generator) -> TwinComparison | Undefined:
+    """The spectrum beside that of the same entries in a random order."""
+    if matrix.stack is None:
+        return Undefined("the operator view has no entries of its own to permute", SKIPPED)
+    twin = singular_values(permuted(matrix.stack, rng=rng))
+    means = matrix.stack.mean(axis=(1, 2), dtype=np.float64)
+    return compare_with_twin(spectrum.singular_values, twin.values, rows=spectrum.rows, cols=spectrum.cols, means=means)
