@@ -206,6 +206,19 @@ def test_the_valid_model_of_the_table_opens(tmp_path: Path):
     checkpoint.close()
 
 
+def test_kinds_follow_the_names_of_the_format(tmp_path: Path):
+    shapes = {"blk.0.attn_qkv.weight": (24, 8), "blk.0.ffn_up_exps.weight": (2, 4, 8), "blk.0.attn_norm.weight": (8,), "output.weight": (9, 8)}
+    write(tmp_path / "m.gguf", {name: (np.ones(shape, "f4"), None) for name, shape in shapes.items()})
+    checkpoint = open_gguf(tmp_path / "m.gguf")
+    assert [(spec.kind, dict(spec.attributes)) for spec in checkpoint.specs] == [
+        ("attention", {"num_heads": 4}),
+        ("experts", {}),
+        (None, {}),
+        ("linear", {}),
+    ]
+    checkpoint.close()
+
+
 def test_a_header_that_never_ends_is_cut_off(tmp_path: Path):
     (tmp_path / "x.gguf").write_bytes(model(*(tensor(f"w{number}", dims=(0,)) for number in range(500))))
     with pytest.raises(LimitExceeded, match="past the limit of 10000 bytes"):

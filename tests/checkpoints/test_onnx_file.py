@@ -154,6 +154,12 @@ def test_integers_without_a_fitting_scale_stay_integers(tmp_path: Path):
         assert "w" in {skip.layer for skip in checkpoint.skips}
 
 
+def test_fused_projections_keep_their_name_for_the_split(tmp_path: Path):
+    nodes = (helper.make_node("Gemm", ["x", "attn.qkv.weight"], ["y"], transB=1),)
+    (spec,) = open_onnx(save(tmp_path / "m.onnx", [tensor("attn.qkv.weight", (12, 4))], nodes)).specs
+    assert (spec.kind, spec.layout) == ("attention", "torch")
+
+
 def test_subgraphs_are_read_under_names_of_their_own(tmp_path: Path):
     def branch(name: str) -> Any:
         return helper.make_graph([helper.make_node("MatMul", ["w", "outer"], ["y"])], name, [], [], initializer=[tensor("w")])

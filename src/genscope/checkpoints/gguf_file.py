@@ -37,8 +37,9 @@ class GgufCheckpoint(ListedCheckpoint):
         reasons: dict[int, str | None] = {}
         for file, header in zip(files, headers, strict=True):
             _check_data(file, header)
+            heads = _heads(headers[0])
             for tensor in header.tensors:
-                described = _describe(tensor, reasons)
+                described = _describe(tensor, reasons, heads)
                 if isinstance(described, Skip):
                     skips.append(described)
                 else:
@@ -105,7 +106,7 @@ def _check_data(file: InputFile, header: GgufHeader) -> None:
             raise CorruptInput(f"{file.name}: tensors {first!r} and {second!r} share bytes.")
 
 
-def _describe(tensor: GgufTensor, reasons: dict[int, str | None]) -> TensorSpec | Skip:
+def _describe(tensor: GgufTensor, reasons: dict[int, str | None], heads: dict[str, int]) -> TensorSpec | Skip:
     type_name, block, _ = TYPES[tensor.type_id]
     if type_name in INTEGERS:
         return Skip(tensor.name, f"{INTEGERS[type_name]} values (no spectrum is defined for integers)")
@@ -116,13 +117,31 @@ def _describe(tensor: GgufTensor, reasons: dict[int, str | None]) -> TensorSpec 
         if reason:
             return Skip(tensor.name, reason)
     shape = tuple(reversed(tensor.dims))
-    return TensorSpec(tensor.name, shape, FLOATS.get(type_name, type_name), _n_bytes(tensor), kind=_kind(tensor.name, shape))
+    kind = _kind(tensor.name, shape)
+    return TensorSpec(tensor.name, shape, FLOATS.get(type_name, type_name), _n_bytes(tensor), kind, attributes=heads if kind == "attention" else {})
 
 
 def _kind(name: str, shape: tuple[int, ...]) -> str | None:
-    if len(shape) != 2 or not name.endswith(".weight"):
+    """By llama.cpp's own names: ``token_embd``, ``blk.3.attn_qkv``, ``blk.3.ffn_up_exps`` …"""
+    words = name.split(".")
+    if len(words) < 2 or words[-1] != "weight" or "norm" in name:
         return None
-    return "embedding" if "embd" in name.split(".")[0] and "norm" not in name else "linear"
+    if len(shape) == 3:
+        return "experts" if words[-2].endswith("_exps") else None
+    if len(shape) != 2:
+        return None
+    return "embedding" if "embd" in words[0] else "attention" if words[-2] == "attn_qkv" else "linear"
+
+
+def _heads(header: GgufHeader) -> dict[str, int]:
+    """Numbers of heads, where they are the same in every layer."""
+    architecture = header.values.get("general.architecture")
+    found = {}
+    for ours, theirs in (("num_heads", "head_count"), ("num_kv_heads", "head_count_kv")):
+        value = header.values.get(f"{architecture}.attention.{theirs}")
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 20:
+            found[ours] = value
+    return found
 
 
 def _join_reasons(skips: list[Skip]) -> list[Skip]:

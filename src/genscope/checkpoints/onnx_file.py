@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ _WORDS = {
     25: "2-bit integers",
     26: "2-bit integers",
 }
+_FUSED = re.compile(r"qkv|query_key_value|in_proj_weight|c_attn", re.IGNORECASE)
 # Rows of a recurrent weight by gate, in ONNX's order (LSTM i o f c, GRU z r h) and in torch's (i f g o, r z n), which the gates' views expect.
 _GATE_ORDER = {"lstm": (0, 2, 3, 1), "gru": (1, 0, 2), "rnn": (0,)}
 
@@ -101,7 +103,8 @@ class OnnxCheckpoint(ListedCheckpoint):
             self._add_directions(name, place, role)
         else:
             n_bytes = math.prod(shape) * BYTES[place.dtype]
-            self._specs.append(TensorSpec(name, shape, place.dtype, n_bytes, role.kind, role.layout, role.attributes))
+            kind = "attention" if role.kind == "linear" and _FUSED.search(name) else role.kind
+            self._specs.append(TensorSpec(name, shape, place.dtype, n_bytes, kind, role.layout, role.attributes))
 
     def _add_directions(self, name: str, place: _Place, role: Role) -> None:
         """[directions, gates · hidden, inputs] as one matrix per direction, gates in torch's order."""
