@@ -23,9 +23,7 @@ def worked_roots() -> dict[str, Any]:
     from genscope.networks.trace import trace
 
     net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 2, bias=False)).double()
-    with torch.no_grad():
-        net[0].weight.copy_(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
-        net[2].weight.copy_(torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
+    net.load_state_dict({"0.weight": torch.tensor([[2.0, 0.0], [0.0, 1.0]]), "2.weight": torch.tensor([[1.0, -1.0], [-1.0, 1.0]])})
     network = wrap_module(net)
     x, y = torch.eye(2, dtype=torch.float64), torch.tensor([0, 1])
     return {
