@@ -69,6 +69,8 @@ def _size(args: Arguments) -> Any:
 
 def _encoded(args: Arguments) -> Any:
     # Protocol 2 writes bytes as text and the name of this codec.
+    if not args:
+        return b""
     if len(args) == 2 and isinstance(args[0], str) and args[1] in ("latin1", "latin-1"):
         return args[0].encode("latin-1")
     raise ValueError("only latin-1 text is turned into bytes")
@@ -121,6 +123,8 @@ REBUILDERS: Mapping[str, Callable[[Arguments], Any]] = {
     "__builtin__.set": _sequence,
     "__builtin__.frozenset": _sequence,
     "_codecs.encode": _encoded,
+    "builtins.bytes": _encoded,
+    "__builtin__.bytes": _encoded,
 }
 _ARRAYS = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 
