@@ -20,6 +20,7 @@ _HOMES = {
     "measure": "genscope.core.catalogue",
     "open_checkpoint": "genscope.checkpoints.open",
     "rank": "genscope.evaluation.rank",
+    "smooth": "genscope.sources.smoothing",
     "assess": "genscope.sources.model",
 }
 __all__ = ["__version__", *sorted(_HOMES)]

@@ -18,6 +18,7 @@ from genscope.cli.output import check_writable, emit, opening_options, output_op
 @click.option("--min-rows", type=int, default=None, help="Leave out matrices with a smaller side below this (the paper: 50).")
 @click.option("--normalization", default=None, help="WtW, WtW/N or weightwatcher.")
 @click.option("--method", default=None, help="auto, gram or svd.")
+@click.option("--device", default=None, help="A torch device such as cuda for the spectra. [default: NumPy on the CPU]")
 @click.option("--resamples", type=int, default=None, help="Bootstrap and goodness-of-fit resamples; 0 for none. [default: 200]")
 @click.option("--randomize", is_flag=True, help="Compare each matrix with a seeded random permutation (correlation traps).")
 @click.option("--vectors", is_flag=True, help="Measure how localized the singular vectors are.")

@@ -163,3 +163,17 @@ def show_description(result: "Result") -> None:
     screen.print()
     counts = f"{summary['n_tensors']} tensors, {summary['n_elements']:,} elements, {byte_size(summary['n_bytes'])}"
     screen.print(f"{display_name(result.head['source'], 80)} ({result.head['format']}): {counts}")
+
+
+def show_smoothing(result: "Result") -> None:
+    """What was kept of each matrix."""
+    screen = console()
+    table = plain_table(
+        ("layer", "left"), ("view", "left"), ("shape", "right"), ("kept", "right"), ("energy", "right"), ("entries changed", "right"), ("", "left")
+    )
+    for row in result.rows:
+        kept = "–" if row["rank_kept"] is None else f"{row['rank_kept']} of {row['n_eigenvalues']}"
+        size = [f"{row['rows']}×{row['cols']}", kept, number(row["energy"], ".1%"), number(row["n_changed"], "d")]
+        table.add_row(display_name(row["layer"], 60), _view(row), *size, display_name(row["reason"] or "", 80))
+    screen.print(table)
+    screen.print(result.summary["verdict"], style="bold")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA_VERSION = 1
-ROWS_NAME = {"describe": "tensors", "analyze": "matrices", "compare": "matrices", "assess": "measures", "rank": "measures"}
+ROWS_NAME = {"describe": "tensors", "analyze": "matrices", "compare": "matrices", "smooth": "matrices", "assess": "measures", "rank": "measures"}
 
 
 @dataclass(frozen=True)

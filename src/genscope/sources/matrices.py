@@ -142,7 +142,7 @@ class _Analysis:
             rows=rows,
             tail={"skipped": skipped, "notes": [*self.checkpoint.notes, *self.layout.notes]},
             curves=curves,
-            reproducibility=reproducibility_block(seed=self.options.seed, digests=digests),
+            reproducibility=reproducibility_block(seed=self.options.seed, device=self.options.device or "cpu", digests=digests),
         )
 
     def _manifest(self) -> dict[str, Any]:

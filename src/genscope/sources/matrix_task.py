@@ -96,4 +96,4 @@ def _number(value: Any) -> Any:
 
 
 def _resolver_options(options: AnalyzeOptions) -> dict[str, Any]:
-    return {"method": options.method, "normalization": options.normalization, "ks": options.ks, "resamples": options.resamples}
+    return {"method": options.method, "device": options.device, "normalization": options.normalization, "ks": options.ks, "resamples": options.resamples}

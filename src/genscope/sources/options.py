@@ -91,6 +91,7 @@ class AnalyzeOptions:
         normalization: ``WtW``, ``WtW/N`` or ``weightwatcher``.
         ks: ``two-sided`` or ``lower`` Kolmogorov–Smirnov steps.
         method: ``auto``, ``gram`` or ``svd``.
+        device: a torch device such as ``cuda`` for the spectra (default: NumPy on the CPU).
         resamples: bootstrap and goodness-of-fit resamples (0: none).
         randomize: also compare with a seeded random permutation of each matrix.
         vectors: also measure how localized the singular vectors are.
@@ -107,6 +108,7 @@ class AnalyzeOptions:
     normalization: str = "WtW"
     ks: str = "two-sided"
     method: str = "auto"
+    device: str | None = None
     resamples: int = 200
     randomize: bool = False
     vectors: bool = False

@@ -40,10 +40,10 @@ class Belief:
 
 
 @ingredient
-def spectrum(matrix: Matrix, *, method: str = "auto") -> Spectrum:
+def spectrum(matrix: Matrix, *, method: str = "auto", device: str | None = None) -> Spectrum:
     """Singular values of the matrix, pooled when a layer is several matrices of one shape (the kernel positions of a convolution)."""
     spec = matrix.spec
-    values = singular_values(matrix.stack, method=method) if matrix.operator is None else convolution_singular_values(matrix.operator)
+    values = singular_values(matrix.stack, method=method, device=device) if matrix.operator is None else convolution_singular_values(matrix.operator)
     return Spectrum(
         singular_values=values.values,
         rows=spec.rows,
