@@ -77,7 +77,7 @@ def show_ranking(result: "Result") -> None:
     screen.print()
     screen.print(f"{result.head['n_models']} models against {display_name(result.head['target'], 60)}")
     screen.print(result.summary["verdict"], style="bold")
-    doubts = [row for row in result.rows if row["confounding"]]
+    doubts = [row for row in result.rows if row["confounding"] and not row["baseline"]]
     for row in doubts[:5]:
         screen.print(f"{display_name(row['measure'], 60)}: {row['confounding']}")
     if len(doubts) > 5:
