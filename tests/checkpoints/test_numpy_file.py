@@ -13,6 +13,7 @@ import pytest
 
 from genscope.checkpoints.limits import Limits
 from genscope.checkpoints.numpy_file import open_numpy
+from genscope.checkpoints.open import open_checkpoint
 from genscope.core.tensors import Checkpoint
 from genscope.errors import CorruptInput, GenscopeError, LimitExceeded, UnsupportedInput, UsageError
 
@@ -88,6 +89,7 @@ def test_bfloat16_needs_to_be_named(tmp_path: Path):
     assert lost.skips[0].reason == "dtype lost (NumPy saved raw 2-byte items); pass --npy-dtype bf16 if it was bfloat16"
     np.testing.assert_array_equal(open_numpy(tmp_path / "w.npy", npy_dtype="bf16").read("w"), [[1.5, -2.0]])
     assert "cannot be" in open_numpy(tmp_path / "w.npy", npy_dtype="float8_e5m2").skips[0].reason
+    np.testing.assert_array_equal(open_checkpoint(tmp_path / "w.npy", npy_dtype="bf16").read("w"), [[1.5, -2.0]])
     with pytest.raises(UsageError, match="npy-dtype"):
         open_numpy(tmp_path / "w.npy", npy_dtype="fp3")
 

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from genscope.checkpoints.limits import Limits
 from genscope.checkpoints.peft import open_peft_folder
 from genscope.checkpoints.peft_config import AdapterConfig
+from genscope.checkpoints.safetensors import open_safetensors
 from genscope.core.tensors import Checkpoint
 from genscope.errors import CorruptInput, GenscopeError, LimitExceeded, UnsafeInput, UnsupportedInput, UsageError
 
@@ -70,6 +71,12 @@ def test_merged_has_the_names_of_the_base(tmp_path: Path):
     np.testing.assert_array_equal(checkpoint.read("other.weight"), W.T)
     assert "added to 1 weights of base.safetensors" in " ".join(checkpoint.notes)
     checkpoint.close()
+
+
+def test_a_base_given_open_stays_open(tmp_path: Path):
+    opened = open_safetensors(base(tmp_path / "base.safetensors", model__layers__0__q_proj__weight=W))
+    open_peft_folder(adapter(tmp_path / "a"), base=opened).close()
+    np.testing.assert_array_equal(opened.read("model.layers.0.q_proj.weight"), W)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +215,32 @@ def test_files_of_the_folder_follow_the_path_policy(tmp_path: Path):
     (folder / "adapter_model.safetensors").symlink_to(tmp_path / "secret.safetensors")
     with pytest.raises(UnsafeInput, match="leads out"):
         open_peft_folder(folder)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_adapters_saved_by_torch(tmp_path: Path, legacy: bool):
+    import torch
+
+    folder = adapter(tmp_path / "a")
+    (folder / "adapter_model.safetensors").unlink()
+    tensors = {f"{PREFIX}q_proj.lora_A.weight": torch.from_numpy(A), f"{PREFIX}q_proj.lora_B.weight": torch.from_numpy(B)}
+    torch.save(tensors, folder / "adapter_model.bin", _use_new_zipfile_serialization=not legacy)
+    checkpoint = open_peft_folder(folder, form="product")
+    close_to(checkpoint.read("model.layers.0.q_proj.lora_BA"), 2 * B @ A)
+    checkpoint.close()
+    np.savez(folder / "x.npz", a=A)
+    (folder / "x.npz").rename(folder / "adapter_model.bin")
+    with pytest.raises(UnsupportedInput, match="adapter_model"):
+        open_peft_folder(folder)
+
+
+def test_the_one_door_merges_too(tmp_path: Path):
+    from genscope.checkpoints.open import open_checkpoint
+
+    folder = adapter(tmp_path / "a")
+    assert open_checkpoint(folder).format == "peft"
+    stored = base(tmp_path / "base.safetensors", model__layers__0__q_proj__weight=W)
+    close_to(open_checkpoint(folder, base=stored).read("model.layers.0.q_proj.weight"), W + 2 * B @ A)
 
 
 def test_a_large_product_respects_the_budget(tmp_path: Path):

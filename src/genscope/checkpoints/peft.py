@@ -10,17 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from genscope.checkpoints import safetensors
 from genscope.checkpoints.limits import Limits
 from genscope.checkpoints.listing import ListedCheckpoint
 from genscope.checkpoints.paths import check_component, file_inside
 from genscope.checkpoints.peft_config import AdapterConfig, read_config
+from genscope.checkpoints.sniff import sniff_format
 from genscope.checkpoints.table import TableCheckpoint, plain_errors
 from genscope.core.tensors import Checkpoint, Skip, TensorSpec
 from genscope.core.text import display_name
 from genscope.errors import CorruptInput, UnsupportedInput, UsageError
 
 CONFIG, WEIGHTS = "adapter_config.json", ("adapter_model.safetensors", "adapter_model.bin")
+_READERS = {
+    "safetensors": "genscope.checkpoints.safetensors",
+    "torch_zip": "genscope.checkpoints.torch_file",
+    "torch_legacy": "genscope.checkpoints.torch_legacy",
+}
 FORMS = ("product", "factors")
 _FACTOR = re.compile(r"^(?P<module>.*?)\.?lora_(?P<table>embedding_)?(?P<factor>[AB])(?P<tail>(\.[^.]+)*)$")
 _PREFIXES = ("base_model.model.", "base_model.", "")
@@ -90,6 +95,7 @@ class PeftCheckpoint(ListedCheckpoint):
     def __init__(self, adapter: Checkpoint, config: AdapterConfig, limits: Limits, *, base: Checkpoint | None = None, form: str = "factors") -> None:
         super().__init__(adapter.source, "peft", limits)
         self._adapter, self._base, self._config = adapter, base, config
+        self.owns_base = False
         pairs, skips = find_pairs(adapter.specs, config)
         if not pairs:
             raise UnsupportedInput(f"{self.label}: no pair of lora_A and lora_B was found; genscope reads LoRA adapters.")
@@ -185,10 +191,10 @@ class PeftCheckpoint(ListedCheckpoint):
             rows[first : first + step] += left[first : first + step] @ right
 
     def close(self) -> None:
-        """Close adapter and base."""
+        """Close the adapter, and the base if it was opened for this."""
         super().close()
         self._adapter.close()
-        if self._base is not None:
+        if self.owns_base and self._base is not None:
             self._base.close()
 
 
@@ -235,7 +241,9 @@ def open_peft_folder(
     try:
         opened = opener.open_checkpoint(base, limits=limits) if isinstance(base, str | Path) else base
         with plain_errors(path.name):
-            return PeftCheckpoint(adapter, config, limits, base=opened, form=form)
+            merged = PeftCheckpoint(adapter, config, limits, base=opened, form=form)
+            merged.owns_base = opened is not base
+            return merged
     except BaseException:
         adapter.close()
         raise
@@ -249,7 +257,8 @@ def _open_folder(path: Path, limits: Limits) -> tuple[Checkpoint, AdapterConfig]
     config = read_config(file_inside(path, CONFIG), limits) if CONFIG in present else AdapterConfig()
     file = file_inside(path, check_component(weights, path.name))
     with plain_errors(file.name):
-        if weights.endswith(".safetensors"):
-            return TableCheckpoint(os.fspath(path), safetensors.read_table(file, limits), limits), config
-        torch_file = importlib.import_module("genscope.checkpoints.torch_file")
-        return TableCheckpoint(os.fspath(path), torch_file.read_table(file, limits), limits), config
+        kind = sniff_format(file, weights)
+        if kind not in _READERS:
+            raise UnsupportedInput(f"{file.name}: this is no safetensors or torch file but {kind}; get the adapter's weights again.")
+        read_table = importlib.import_module(_READERS[kind]).read_table
+        return TableCheckpoint(os.fspath(path), read_table(file, limits), limits), config

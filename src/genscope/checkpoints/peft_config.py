@@ -1,6 +1,5 @@
 """The few numbers of an ``adapter_config.json`` that LoRA products need; nothing it names is opened."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from typing import Any
 
 from genscope.checkpoints.input_file import InputFile
 from genscope.checkpoints.limits import Limits
+from genscope.checkpoints.strict_header import strict_json
 from genscope.core.text import display_name
 from genscope.errors import CorruptInput, LimitExceeded, UnsupportedInput
 
@@ -46,10 +46,7 @@ def read_config(file: InputFile, limits: Limits) -> AdapterConfig:
         UnsupportedInput: an adapter that is not LoRA.
     """
     limits.check("json_bytes", file.size, f"{file.name}: bytes")
-    try:
-        config = json.loads(file.pread(0, file.size).decode("utf-8"))
-    except (ValueError, RecursionError):
-        config = None
+    config = strict_json(file.pread(0, file.size), file.name, "the configuration")
     if not isinstance(config, dict):
         raise CorruptInput(f"{file.name} is not a JSON object; get a fresh copy of the adapter.")
     kind = config.get("peft_type", "LORA")
