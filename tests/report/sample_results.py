@@ -73,7 +73,8 @@ def analyze_result(n_layers: int = 54, seed: int = 0, with_curves: bool = True) 
         layer = f"layer{1 + index * 4 // max(1, n_layers)}.{index // 3}.{_part(kind, index)}"
         values, xmin, edge = pool[4 if index % 17 == 4 else rng.integers(4)]
         scale = rng.uniform(0.5, 20)
-        values, xmin, edge = values * scale, xmin * scale, edge * scale
+        stretch = rng.uniform(0.75, 1.3)  # bends the tail: alpha − 1 is divided by it
+        values, xmin, edge = scale * values**stretch, scale * xmin**stretch, scale * edge**stretch
         rows.append(_row(rng, index, layer, (kind, view, n_rows, n_cols), values))
         if with_curves and index >= 200 and rows[index % 200]["status"] != "failed":  # enough different ones; a large sample must not take long
             curves[f"{layer}::{view}"] = curves[f"{rows[index % 200]['layer']}::{rows[index % 200]['view']}"]

@@ -96,6 +96,12 @@ def column(page: Any, key: str) -> list[str]:
     return page.evaluate("(place) => [...document.querySelectorAll('#table tr[data-row]')].map((tr) => tr.children[place].textContent)", place)
 
 
+def settle(page: Any) -> Any:
+    """Lets charts redraw, which they do once per frame."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page
+
+
 def numbers(texts: list[str]) -> list[float]:
     return [float(text.replace("−", "-").replace(",", "")) for text in texts if text != "–"]
 
@@ -137,9 +143,9 @@ def test_filters_and_search_narrow_the_table_and_fade_the_chart(opened: Opener) 
     page = opened(analyze_result())
     page.click("button[data-filter=status][data-value=ok]")
     assert set(column(page, "status")) == {"doubtful", "failed", "skipped"}
-    assert page.locator("#depth .fade").count() > 0
+    assert settle(page).locator("#depth .fade").count() > 0
     page.click("button[data-filter=status][data-value=ok]")
-    assert page.locator("#depth .fade").count() == 0
+    assert settle(page).locator("#depth .fade").count() == 0
     page.fill("#table input[type=search]", "layer2 attention")
     shown = column(page, "layer")
     assert shown and all("layer2" in name for name in shown) and set(column(page, "kind")) == {"attention"}
@@ -185,6 +191,7 @@ def test_the_log_axis_shows_every_alpha(opened: Opener) -> None:
     page = opened(replace(analyze_result(), rows=rows))
     assert "drawn at the edge" in page.inner_text("#depth") and "240" not in page.inner_text("#depth")
     page.click("#depth button")
+    settle(page)
     assert "drawn at the edge" not in page.inner_text("#depth")
     assert "100" in page.locator("#depth svg.chart").text_content()
 
@@ -192,7 +199,7 @@ def test_the_log_axis_shows_every_alpha(opened: Opener) -> None:
 def test_a_deep_link_opens_its_layer_and_keys_walk_on(opened: Opener) -> None:
     page = opened(analyze_result(), address="#layer=layer1.1.attn.in_proj_weight%3A%3Aq&curve=density")
     assert "layer1.1.attn.in_proj_weight" in page.inner_text("#layer h3")
-    assert "density" in page.locator("#layer svg.chart").first.text_content()
+    assert "density" in settle(page).locator("#layer svg.chart").first.text_content()
     page.focus("#layer button[aria-label='Next layer']")
     page.keyboard.press("]")
     assert "6 of 54" in page.inner_text("#layer h3")
@@ -210,6 +217,7 @@ def test_the_spectrum_shows_all_its_parts(opened: Opener) -> None:
     for word in ("eigenvalues", "fit, α", "xmin", "MP edge", "randomized twin"):
         assert word in legend
     page.click("#layer button[data-mode=density]")
+    settle(page)
     assert "random bulk" in page.inner_text("#layer .keys >> nth=0") and "curve=density" in page.url
     assert page.evaluate("document.activeElement.dataset.mode") == "density"
 
@@ -295,7 +303,7 @@ def test_comparisons_follow_the_chosen_measure(opened: Opener) -> None:
     page.select_option("#changes select", "stable_rank")
     heads = page.locator("#table th").all_inner_texts()
     assert any("Stable rank · tuned" in head for head in heads) and not any(head.startswith("α ·") for head in heads)
-    assert "Stable rank by depth" in page.locator("#changes svg.chart title").first.text_content()
+    assert "Stable rank by depth" in settle(page).locator("#changes svg.chart title").first.text_content()
 
 
 def test_scatters_are_enlarged_by_key(opened: Opener) -> None:

@@ -49,6 +49,8 @@ def skipped(entries: Any, title: str, anchor: str, lead: str) -> Section | None:
     groups: dict[str, list[str]] = defaultdict(list)
     counts: Counter[str] = Counter()
     for entry in entries if isinstance(entries, list | tuple) else ():
+        if isinstance(entry, str) and ": " in entry:  # "model: no score"
+            entry = dict(zip(("layer", "reason"), entry.split(": ", 1), strict=True))
         holds = isinstance(entry, Mapping)
         reason = text_of(entry.get("reason") or _where(entry) or "no reason given", 300) if holds else "no reason given"
         name = (

@@ -38,7 +38,7 @@ function frame(width, height, o) {
 }
 
 // Pointer and keys over points {px, py, lines, row}: the nearest one is marked; click or Enter chooses it.
-function explore(f, points, choose) {
+function explore(f, points, choose, upright = 1) { // upright: how much the vertical distance counts
   const mark = s("path", { class: "halo", d: "M0 0" });
   const guide = path("", { class: "mark" });
   const area = s("rect", { class: "hit" + (choose ? " go" : ""), x: f.left - 6, y: f.top - 6, width: Math.max(0, f.right - f.left + 12), height: f.bottom - f.top + 12 });
@@ -55,7 +55,7 @@ function explore(f, points, choose) {
   const nearest = (event) => {
     const box = f.svg.getBoundingClientRect(), zoom = box.width / f.width || 1, x = (event.clientX - box.left) / zoom, y = (event.clientY - box.top) / zoom;
     let best = -1, least = Infinity;
-    points.forEach((p, index) => { const d = (p.px - x) ** 2 + 0.35 * (p.py - y) ** 2; if (d < least) { least = d; best = index; } });
+    points.forEach((p, index) => { const d = (p.px - x) ** 2 + upright * (p.py - y) ** 2; if (d < least) { least = d; best = index; } });
     return best;
   };
   area.addEventListener("pointermove", (event) => { const index = nearest(event); if (index >= 0) point(index); });
@@ -87,24 +87,25 @@ function depthChart(width, points, o) {
     f.svg.append(s("rect", { class: "band", x: f.left, y: a, width: f.right - f.left, height: b - a }), path(`M${f.left} ${a}H${f.right}M${f.left} ${b}H${f.right}`, { class: "band-edge" }));
     note = label(f.right - 8, b - 7, width < 520 ? "typical range" : "range typical of well-trained layers", { "text-anchor": "end", class: "over" });
   }
-  const radius = clamp((0.38 * (f.right - f.left)) / last, 1.6, o.height < 200 ? 2.6 : 4.6);
+  // Whiskers thin out as points close up and go when they would cover each other; the tooltip still tells them.
+  const room = (f.right - f.left) / last, crowd = room < 2.5 ? " crowd" : "", radius = clamp(0.4 * room, o.height < 200 ? 1.7 : 2.3, o.height < 200 ? 2.6 : 4.6);
   const layers = new Map();
   for (const p of points) {
     const over = o.cap !== undefined && p.y > o.cap, py = clamp(f.Y(p.y), f.top, f.bottom);
     Object.assign(p, { px: trim(f.X(p.x)), py: trim(py) });
     const key = [p.group, p.hollow ? "hollow" : "solid", o.kept && !o.kept.has(p.row) ? "fade" : ""].join(" ");
     const layer = layers.get(key) || layers.set(key, { whisk: "", dots: "" }).get(key);
-    if (isNumber(p.low) && isNumber(p.high)) layer.whisk += `M${p.px} ${trim(clamp(f.Y(Math.max(p.low, o.log ? y[0] : -Infinity)), f.top, f.bottom))}V${trim(clamp(f.Y(p.high), f.top, f.bottom))}`;
+    if (!crowd && isNumber(p.low) && isNumber(p.high)) layer.whisk += `M${p.px} ${trim(clamp(f.Y(Math.max(p.low, o.log ? y[0] : -Infinity)), f.top, f.bottom))}V${trim(clamp(f.Y(p.high), f.top, f.bottom))}`;
     layer.dots += over ? SHAPES[3](p.px, trim(p.py + 4), radius) : shape(p.group, p.px, p.py, radius);
   }
   for (const [key, layer] of layers) {
     const [group, look, fade] = key.split(" ");
-    f.svg.append(s("g", { class: `s${group % 8} ${fade}` }, path(layer.whisk, { class: "whisk" }), path(layer.dots, { class: look, "data-dots": (layer.dots.match(/M/g) || []).length })));
+    f.svg.append(s("g", { class: `s${group % 8} ${fade}` }, path(layer.whisk, { class: room < 7 ? "whisk faint" : "whisk" }), path(layer.dots, { class: look + crowd, "data-dots": (layer.dots.match(/M/g) || []).length })));
   }
   if (note) f.svg.append(note);
   const chosen = points.find((p) => p.row === o.selected);
   if (chosen) f.svg.append(line(chosen.px, f.top, chosen.px, f.bottom, "here"), path(SHAPES[0](chosen.px, chosen.py, radius + 4), { class: "halo" }));
-  explore(f, points, o.choose);
+  explore(f, points, o.choose, 0.02);
   return f.svg;
 }
 
@@ -201,7 +202,7 @@ function models(row, names) {
   const head = h("tr", {}, h("th", { scope: "col", text: "Measure", class: "plain" }), names.map((name) => h("th", { scope: "col", class: "plain", text: name })), h("th", { scope: "col", class: "plain", text: "Change" }));
   const lines = keys.filter((key) => names.some((_, k) => isNumber(table.at(`${key}[${k}]`, row)))).map((key) => h("tr", {}, h("td", { text: sections.changes.measures.find((one) => one.key === key).label }), names.map((_, k) => h("td", { class: "right", text: format(table.at(`${key}[${k}]`, row)) })), h("td", { class: "right", text: format(table.at(key + ".change", row), 3) })));
   const other = table.columns.filter((column) => !column.measure && ["num", "int"].includes(column.kind) && isNumber(table.at(column.key, row)));
-  return h("div", {}, h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, lines))),
+  return h("div", {}, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Measures of this layer" }, h("table", {}, h("thead", {}, head), h("tbody", {}, lines))),
     h("div", { class: "pairs" }, other.map((column) => h("div", { title: column.hint }, h("span", { text: column.label }), h("span", { text: cell(table, column, row) })))));
 }
 

@@ -18,7 +18,7 @@ function pointsOf(key) {
     return { row, x: row + 1, y, low, high, hollow: table.at("status", row) === "doubtful", group: groupOf(row), get lines() { return told(key, row, y, low, high); } };
   });
 }
-function told(key, row, y, low, high) { // the words of a tooltip, made when somebody asks
+function told(key, row, y, low, high) { // the words of a tooltip, made when asked for
   const column = table.columns.find((other) => other.key === key), status = table.at("status", row);
   const lines = [nameOf(row), `${column.label} ${format(y)}` + (isNumber(low) && isNumber(high) ? ` (95% ${format(low, 3)} to ${format(high, 3)})` : "")];
   if (table.data.rows) lines.push(`${table.at("kind", row) ?? ""} ${format(table.at("rows", row))} × ${format(table.at("cols", row))}`.trim());
@@ -39,9 +39,12 @@ function mountDepth(host, section) {
   if (points.some((p) => p.hollow)) keys.push(swatch(s("g", { class: "s6" }, path(shape(0, 11, 6, 4), { class: "hollow" })), "doubtful fit"));
   const clipped = h("li", { text: `▲ ${over} above ${format(cap, 2)}, drawn at the edge` });
   if (over) keys.push(clipped);
+  const crowded = h("li", { text: "too many matrices to draw intervals; point at one to read its own", hidden: true });
+  keys.push(crowded);
   host.append(h("div", { class: "tools" }, legend(keys), h("span", { class: "spring" }), toggle), h("div", { class: "card" }, body));
   const redraw = responsive(body, (width) => {
     clipped.toggleAttribute("hidden", state.log);
+    crowded.toggleAttribute("hidden", table.n * 2.5 < width);
     const desc = `${points.length} matrices; α from ${format(extent(points.map((p) => p.y))[0], 3)} to ${format(extent(points.map((p) => p.y))[1], 3)}. Arrow keys move along the layers, Enter selects.`;
     body.replaceChildren(depthChart(width, points, { log: state.log, band: section.band, cap: state.log ? undefined : cap, height: width < 520 ? 280 : 360, title: "α by depth", desc,
       ylabel: "α", xlabel: "matrix, in the order of the checkpoint", selected: stateOf.row, kept: stateOf.kept, choose }));
