@@ -1,5 +1,6 @@
 """ONNX against the ``onnx`` package on valid models; orientation from the graph; hostile models and external data."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -366,3 +367,15 @@ def test_real_models_agree_with_the_package(real_data: Path, name: str):
     for tensor_name in same:
         np.testing.assert_array_equal(read[tensor_name], stored[tensor_name])
     assert {skip.layer for skip in checkpoint.skips} | {key.rsplit(".", 1)[0] if key not in stored else key for key in read} == set(stored)
+
+
+@pytest.mark.data
+def test_real_model_has_the_published_norms(real_data: Path):
+    """Printed by WeightWatcher 0.6.5, which scales convolutions by √(1/2): largest eigenvalue and stable rank of the pooled kernel slices."""
+    folder = real_data / "onnx-tiny"
+    checkpoint = open_onnx(folder / "tempNetwork.onnx")
+    for row in json.loads((folder / "expected.json").read_text())["rows"]:
+        kernel = checkpoint.read(row["name"]).astype("f8").transpose(2, 3, 0, 1)
+        values = np.linalg.svd(kernel, compute_uv=False).ravel()
+        assert values.max() ** 2 / 2 == pytest.approx(row["spectral_norm"], abs=5e-7)
+        assert (values**2).sum() / values.max() ** 2 == pytest.approx(row["stable_rank"], abs=5e-6)
