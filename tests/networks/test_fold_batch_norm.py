@@ -101,6 +101,12 @@ def test_without_affine_parameters_at_the_input_and_after_pooling(zoo):
     assert folded.error_exact < 1e-13
 
 
+def test_a_network_of_nothing_but_normalization():
+    folded = fold_batch_norm(trace(nn.BatchNorm1d(2, affine=False).eval(), torch.randn(3, 2)))
+    assert [node.kind for node in folded.graph.nodes] == ["diagonal"]
+    assert folded.error_exact < 1e-13
+
+
 def test_a_linear_layer_written_as_a_product_folds(zoo):
     class Product(nn.Module):
         def __init__(self):

@@ -101,15 +101,68 @@ def test_data_dependent_control_flow_is_refused_in_a_sentence():
         trace(nn.Linear(2, 2), torch.ones(0, 2))
 
 
-def test_hidden_state_that_the_graph_cannot_see_is_found():
+def test_writes_into_parts_of_tensors_become_functional():
     class Aliased(nn.Module):
         def forward(self, x):
             y = x * 1
             y[:, 0] = 5.0
             return y
 
+    graph = trace(Aliased(), torch.ones(2, 2))
+    assert torch.equal(graph.network()(torch.zeros(3, 2)), torch.tensor([[5.0, 0.0]] * 3))
+
+
+def test_hidden_state_that_the_graph_cannot_see_is_found():
+    class Drifting(nn.Module):
+        n = 0
+
+        def forward(self, x):
+            self.n += 1
+            return x * self.n
+
     with pytest.raises(UnsupportedInput, match="differs from the model"):
-        trace(Aliased(), torch.ones(2, 2))
+        trace(Drifting(), torch.ones(2, 2))
+
+
+def test_a_network_in_another_precision_than_its_module_and_named_types(zoo):
+    class Upcasting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.linear(x.float() + torch.zeros(3, dtype=torch.float32))
+
+    network = wrap_module(models.mlp((3, 4, 2)))
+    x = torch.randn(5, 3, dtype=torch.float64)
+    exact = network.to(torch.float64)
+    assert torch.equal(trace(exact, x).network()(x), exact(x))
+    promoted = trace(Upcasting(), x.float()).to(torch.float64)
+    assert promoted.network()(x).dtype == torch.float64
+
+
+def test_a_module_that_cannot_be_copied_is_traced_and_left_in_its_mode():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.9)).train()
+    model.stream = (i for i in range(3))
+    graph = trace(model, torch.ones(1, 2))
+    assert model.training and model[1].training
+    assert torch.equal(graph.network()(torch.ones(1, 2)), model[0](torch.ones(1, 2)))
+
+
+def test_networks_without_parameters_and_recurrent_ones():
+    assert trace(nn.Flatten(), torch.ones(2, 2, 2)).layers() == ()
+
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.head = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(self.lstm(x)[0][:, -1])
+
+    x = torch.randn(3, 5, 3)
+    model = Recurrent()
+    assert relative_error(trace(model, x).network()(x), wrap_module(model)(x)) < 1e-6
 
 
 def test_tracing_leaves_model_mode_and_random_state():

@@ -177,7 +177,7 @@ def _rewrite(graph: Graph) -> tuple[Graph, tuple[tuple[str, str], ...], tuple[tu
         reason = _why_not(node, nodes, readers)
         if reason:
             kept.append((node.title, reason))
-            nodes[node.name] = _as_diagonal(node, scale, shift, params)
+            nodes[node.name] = _as_diagonal(node, scale, shift, params, _statistics_dtype(node, graph))
             continue
         layer = nodes[node.inputs[0].name]
         nodes[layer.name] = _absorb(layer, scale, shift, params)
@@ -203,6 +203,12 @@ def _affine(node: Node, graph: Graph) -> tuple[Tensor, Tensor]:
     scale = scale if gamma is None else scale * gamma.double()
     shift = -mean.double() * scale
     return scale, shift if beta is None else shift + beta.double()
+
+
+def _statistics_dtype(node: Node, graph: Graph) -> torch.dtype:
+    mean = graph.tensor(node.argument("running_mean"))
+    assert mean is not None
+    return mean.dtype
 
 
 def _why_not(node: Node, nodes: Mapping[str, Node], readers: Mapping[Ref, tuple[str, ...]]) -> str:
@@ -237,10 +243,9 @@ def _absorb(layer: Node, scale: Tensor, shift: Tensor, params: dict[str, Tensor]
     return replace(layer, args=args, kwargs=kwargs, bias=bias)
 
 
-def _as_diagonal(node: Node, scale: Tensor, shift: Tensor, params: dict[str, Tensor]) -> Node:
+def _as_diagonal(node: Node, scale: Tensor, shift: Tensor, params: dict[str, Tensor], like: torch.dtype) -> Node:
     weight, bias = Ref("param", f"{node.title}.weight"), Ref("param", f"{node.title}.bias")
     if weight.name in params and node.weight not in (weight, None):
         weight, bias = Ref("param", f"{node.name}.weight"), Ref("param", f"{node.name}.bias")
-    like = next(iter(params.values())).dtype
     params[weight.name], params[bias.name] = scale.to(like), shift.to(like)
     return replace(node, kind="diagonal", target=diagonal, args=(node.inputs[0], weight, bias), kwargs={}, weight=weight, bias=bias)

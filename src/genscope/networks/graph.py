@@ -170,9 +170,13 @@ class Graph:
         return Network(self.params, self.buffers, self.run, self.name, {}, self.notes)
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> "Graph":
-        """A copy with floating tensors in ``dtype`` on ``device``."""
+        """A copy with floating tensors in ``dtype`` on ``device``, and with it the types and devices that operations name themselves."""
         return replace(
-            self, params=cast(self.params, dtype, device), buffers=cast(self.buffers, dtype, device), example=cast(self.example, dtype, device)
+            self,
+            nodes=tuple(replace(node, args=relocate(node.args, dtype, device), kwargs=relocate(node.kwargs, dtype, device)) for node in self.nodes),
+            params=cast(self.params, dtype, device),
+            buffers=cast(self.buffers, dtype, device),
+            example=cast(self.example, dtype, device),
         )
 
 
@@ -192,6 +196,19 @@ def resolve(argument: Any, values: Mapping[Ref, Any]) -> Any:
         return type(argument)(resolve(item, values) for item in argument)
     if isinstance(argument, Mapping):
         return {key: resolve(item, values) for key, item in argument.items()}
+    return argument
+
+
+def relocate(argument: Any, dtype: torch.dtype | None, device: torch.device | str | None) -> Any:
+    """``argument`` with floating types replaced by ``dtype`` and devices by ``device``, where these are given."""
+    if isinstance(argument, torch.dtype):
+        return dtype if dtype is not None and argument.is_floating_point else argument
+    if isinstance(argument, torch.device):
+        return argument if device is None else torch.device(device)
+    if isinstance(argument, tuple | list):
+        return type(argument)(relocate(item, dtype, device) for item in argument)
+    if isinstance(argument, Mapping):
+        return {key: relocate(item, dtype, device) for key, item in argument.items()}
     return argument
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genscope.errors import UnsupportedInput
-from genscope.networks.functional import Network, call_module, wrap_module
+from genscope.networks.functional import Network, call_module, cast, evaluation_mode, wrap_module
 from genscope.networks.graph import Graph, Node, Ref, flatten_inputs, leaves
 from genscope.networks.operations import kind_of, operation_name, roles
 
@@ -41,10 +41,39 @@ def trace(model: nn.Module | Network, example: Any, *, tolerance: float = TOLERA
     if network.module is None:
         raise UnsupportedInput(f"{network.name}: it was built from a graph and has no module to trace; use the graph itself.")
     small = _small_batch(example, network)
-    graph = _graph_of(_export(network, small), network, small)
-    graph = _with_shapes(graph)
-    _require_same(graph, network, small, tolerance)
+    program = _export(network, small)
+    try:
+        graph = _verified(program, network, small, tolerance)
+    except UnsupportedInput as refusal:
+        graph = _verified(_without_writes(program, refusal), network, small, tolerance)
     return _check_batch(graph, network, small, tolerance)
+
+
+def _verified(program: torch.export.ExportedProgram, network: Network, x: Any, tolerance: float) -> Graph:
+    dtype, device = _home(network)
+    graph = _graph_of(program, network, x)
+    if (dtype, device) != (network.dtype, network.device):
+        graph = graph.to(network.dtype, network.device)
+    graph = _with_shapes(graph)
+    _require_same(graph, network, x, tolerance)
+    return graph
+
+
+def _without_writes(program: torch.export.ExportedProgram, refusal: UnsupportedInput) -> torch.export.ExportedProgram:
+    """Writes into parts of tensors made functional, at the price of less familiar operations."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return program.run_decompositions({})
+    except Exception:  # the tracer's failures have no common base
+        raise refusal from None
+
+
+def _home(network: Network) -> tuple[torch.dtype, torch.device]:
+    """Precision and device of the module behind a network, which may have been moved since."""
+    assert network.module is not None
+    own = next((tensor for tensor in network.module.parameters() if tensor.is_floating_point()), None)
+    return (network.dtype, network.device) if own is None else (own.dtype, own.device)
 
 
 class _Plain(nn.Module):
@@ -85,12 +114,16 @@ def _export(network: Network, x: Any) -> torch.export.ExportedProgram:
     elif isinstance(x, tuple):
         many = tuple(axis if isinstance(value, Tensor) else None for value in x)
     failure: Exception | None = None
+    dtype, device = _home(network)
+    x = cast(x, dtype if dtype != network.dtype else None, device)
+    plain = _Plain(network.module)
+    plain.training = False
     for shapes in ((many,), None):
         state, rng = torch.is_grad_enabled(), torch.get_rng_state()
         try:
-            with warnings.catch_warnings(), torch.no_grad():
+            with warnings.catch_warnings(), torch.no_grad(), evaluation_mode(network.module):
                 warnings.simplefilter("ignore")
-                return torch.export.export(_Plain(network.module).eval(), (x,), dynamic_shapes=shapes, strict=False)
+                return torch.export.export(plain, (x,), dynamic_shapes=shapes, strict=False)
         except Exception as error:  # the tracer's failures have no common base
             failure = error
         finally:
