@@ -60,6 +60,7 @@ DEPTHWISE = spec("d.weight", (6, 1, 3, 3), attributes={"groups": 6})
         (spec("a.qkv_proj.weight", (48, 32)), {}, [("qkv", 1, 48, 32)]),
         (spec("h.0.attn.c_attn.weight", (8, 24)), {}, [("q", 1, 8, 8), ("k", 1, 8, 8), ("v", 1, 8, 8)]),
         (spec("mlp.gate_up_proj.weight", (20, 8)), {}, [("gate", 1, 10, 8), ("up", 1, 10, 8)]),
+        (spec("attn.kv.weight", (20, 8)), {}, [("k", 1, 10, 8), ("v", 1, 10, 8)]),
         (spec("m.experts.w1", (3, 10, 8)), {}, [(f"expert[{i}]", 1, 10, 8) for i in range(3)]),
         (spec("m.experts.w1", (3, 10, 8)), {"pool_experts": True}, [("experts", 3, 10, 8)]),
         (spec("bilinear.weight", (5, 3, 4)), {}, [("outputs", 5, 3, 4)]),

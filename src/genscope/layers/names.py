@@ -26,7 +26,8 @@ FUSED_THIRDS = re.compile(
     r"(^|[._/])(in_proj_weight|qkv\.weight|Wqkv\.weight|qkv_proj\.weight|to_qkv\.weight|attn_qkv\.weight|c_attn\.weight|qkv_weight)$"
 )
 ALWAYS_THIRDS = re.compile(r"(^|[._/])in_proj_weight$")
-GATE_UP = re.compile(r"(^|[._/])gate_up_proj(\.weight)?$")
+FUSED_HALVES = re.compile(r"(^|[./])(kv|to_kv)\.weight$")
+GATE_UP = re.compile(r"(^|[._/])(gate_up_proj(\.weight)?|w12\.weight)$")
 LORA = re.compile(r"^(?P<head>.*?)[._]?lora_(?P<table>embedding_)?(?P<factor>A|B|down|up)(?P<tail>([._][^.]+)??)([._]weight)?$")
 WEIGHT_NORM = re.compile(r"^(?P<head>.*?)(?P<leaf>weight_g|weight_v|parametrizations\.weight\.original0|parametrizations\.weight\.original1)$")
 

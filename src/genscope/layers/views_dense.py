@@ -43,7 +43,7 @@ def dense_pieces(layer: Layer, neighbours: Neighbours) -> Pieces:
 
     * ``lstm`` [4h, in] → ``gate_i gate_f gate_g gate_o``, ``gru`` [3h, in] → ``gate_r gate_z gate_n``: one h × in matrix per gate.
     * fused attention [3d, in] → ``q k v``, one d × in matrix each; see :func:`attention_pieces` for other head layouts.
-    * ``gate_up_proj`` [2h, in] → ``gate up``.
+    * ``gate_up_proj`` [2h, in] → ``gate up``; ``kv`` [2d, in] → ``k v``.
     * everything else → ``weight``, the matrix itself.
     """
     if layer.kind in {"lstm", "gru"}:
@@ -52,9 +52,10 @@ def dense_pieces(layer: Layer, neighbours: Neighbours) -> Pieces:
         return by_head_pieces(layer)
     if layer.kind == "attention" and (names.FUSED_THIRDS.search(layer.spec.name)):
         return attention_pieces(layer)
-    if names.GATE_UP.search(layer.spec.name) and layer.shape[0] % 2 == 0:
-        half = layer.shape[0] // 2
-        return (rows_of(layer, "gate", 0, half), rows_of(layer, "up", half, 2 * half)), ()
+    for pattern, views in ((names.GATE_UP, ("gate", "up")), (names.FUSED_HALVES, ("k", "v"))):
+        if pattern.search(layer.spec.name) and layer.shape[0] % 2 == 0:
+            half = layer.shape[0] // 2
+            return (rows_of(layer, views[0], 0, half), rows_of(layer, views[1], half, 2 * half)), ()
     return (whole(layer),), ()
 
 
