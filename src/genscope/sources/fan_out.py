@@ -35,11 +35,11 @@ def run_tasks(worker: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int =
             for task in tasks:
                 yield worker(task)
         return
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, parallel_config
 
     call = worker if engine == "threads" else _OnOneThread(worker)
-    with _engine_ready(engine, jobs), one_blas_thread():
-        pool = Parallel(n_jobs=jobs, backend=_BACKENDS[engine], return_as=_order(engine), batch_size=1)
+    with _engine_ready(engine, jobs), one_blas_thread(), parallel_config(backend=_BACKENDS[engine], n_jobs=jobs):
+        pool = Parallel(return_as=_order(engine), batch_size=1)
         with warnings.catch_warnings():
             # on an interrupt joblib tells how many results were not fetched; the user is told how to resume instead
             warnings.filterwarnings("ignore", message=".*tasks.*", category=UserWarning, module="joblib")
