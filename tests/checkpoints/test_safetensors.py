@@ -54,6 +54,8 @@ HOSTILE = {
     "7 one short": (packed({"a": entry(shape=(1000,), offsets=(0, 4000))}, b"\0" * 3999), CorruptInput, "incomplete: 3999 of 4000 data bytes"),
     "8 wrap-around": (packed({"a": entry(shape=(4194305, 4194305, 211106198978564), offsets=(0, 16))}, b"\0" * 16), LimitExceeded, "elements"),
     "8 wrong size": (packed({"a": entry(shape=(3,), offsets=(0, 4))}, b"\0" * 4), CorruptInput, "needs 12 bytes but its offsets [0, 4] hold 4"),
+    "many lists": (packed(b'{"a":' + b"[" * 300_000), CorruptInput, "lists and objects"),
+    "many values": (packed(b'{"a":[' + b"1," * 300_000 + b"1]}"), CorruptInput, "more values than its 0 tensors"),
     "9 negative": (packed({"a": entry(shape=(-1,))}, b"\0" * 4), CorruptInput, "-1, not a non-negative integer"),
     "9 float": (packed({"a": entry(shape=(1.0,))}, b"\0" * 4), CorruptInput, "1.0"),
     "9 true": (packed({"a": entry(shape=(True,))}, b"\0" * 4), CorruptInput, "True"),

@@ -220,6 +220,8 @@ def test_pickle_limits_are_kept(tmp_path):
     with pytest.raises(LimitExceeded, match="pickle_bytes"):
         open_checkpoint(path, limits=Limits(pickle_bytes=1000))
     path = archive(tmp_path, Raw(b"}" * 20_000))
+    with pytest.raises(LimitExceeded, match="more than 5000 objects"):
+        open_checkpoint(path, limits=Limits(pickle_objects=5000))
     with pytest.raises(LimitExceeded, match="objects"):
         open_checkpoint(path, limits=Limits(memory_bytes=1_000_000))
 

@@ -34,7 +34,7 @@ class InertMachine:
         self._marks: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
         self._made = 0
-        self._most_objects = max(limits.memory_bytes // _BYTES_PER_OBJECT, 10_000)
+        self._most_objects = min(limits.pickle_objects, max(limits.memory_bytes // _BYTES_PER_OBJECT, 10_000))
 
     def fail(self, what: str) -> NoReturn:
         """End with one sentence."""
@@ -49,7 +49,7 @@ class InertMachine:
         self._made += 1
         if self._made > self._most_objects:
             raise LimitExceeded(
-                f"{self.source.where}: the pickle makes more than {self._most_objects} objects, above the memory budget; raise memory_bytes."
+                f"{self.source.where}: the pickle makes more than {self._most_objects} objects; raise pickle_objects if you trust it."
             )
 
     def pop_mark(self) -> list[Any]:
@@ -80,7 +80,7 @@ class InertMachine:
         if index < 0:
             self.fail("uses a negative memo index")
         if index not in self._memo and len(self._memo) >= self._most_objects:
-            raise LimitExceeded(f"{self.source.where}: the pickle remembers more than {self._most_objects} objects; raise memory_bytes.")
+            raise LimitExceeded(f"{self.source.where}: the pickle remembers more than {self._most_objects} objects; raise pickle_objects.")
         self._memo[index] = self._stack[-1]
 
     def memoize(self) -> None:

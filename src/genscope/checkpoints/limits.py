@@ -64,7 +64,7 @@ class Limits:
         name_bytes: UTF-8 bytes of a tensor's name (longer names are shortened, not refused).
         ndim: dimensions of a tensor.
         elements: elements of a tensor.
-        pickle_bytes, pickle_opcodes: length of a pickle stream.
+        pickle_bytes, pickle_opcodes, pickle_objects: length of a pickle stream, and what it may make (a tensor takes about ten objects).
         inflate_ratio: decompressed over compressed bytes.
         bomb_bytes, bomb_ratio: beyond ``bomb_bytes`` decompressed, only ``bomb_ratio`` times the compressed bytes are believed (real weights
             shrink by two or three, deflate can reach a thousand).
@@ -85,6 +85,7 @@ class Limits:
     elements: int = 2**48
     pickle_bytes: int = 256_000_000
     pickle_opcodes: int = 5 * 10**7
+    pickle_objects: int = 12 * 10**6
     inflate_ratio: int = 1100
     bomb_bytes: int = 256_000_000
     bomb_ratio: int = 100

@@ -8,6 +8,7 @@ from genscope.core.text import display_name
 from genscope.errors import CorruptInput
 
 _KEYS = {"dtype", "shape", "data_offsets"}
+_SLACK = 200_000
 
 
 class Entry(NamedTuple):
@@ -33,7 +34,10 @@ def parse_header(raw: bytes, file_name: str) -> tuple[dict[str, Entry], Mapping[
         >>> parse_header(b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', "a.safetensors")[0]["w"].dtype
         'F32'
     """
-    document = strict_json(raw, file_name, "the header", _pairs)
+    entries = raw.count(b'"data_offsets"')
+    if raw.count(b",") > 40 * entries + _SLACK:
+        raise CorruptInput(f"{file_name}: the header holds far more values than its {entries} tensors need; do not trust the file.")
+    document = strict_json(raw, file_name, "the header", _pairs, containers=3 * entries + _SLACK)
     if not isinstance(document, dict):
         raise CorruptInput(f"{file_name}: the header is JSON but not an object of tensors; this is not a safetensors file.")
     metadata = document.pop("__metadata__", {})
@@ -49,13 +53,17 @@ def parse_header(raw: bytes, file_name: str) -> tuple[dict[str, Entry], Mapping[
     return document, metadata
 
 
-def strict_json(raw: bytes, file_name: str, what: str, pairs: Any = None) -> Any:
-    """JSON text without duplicate keys, NaN or a byte-order mark.
+def strict_json(raw: bytes, file_name: str, what: str, pairs: Any = None, *, containers: int = _SLACK) -> Any:
+    """JSON text without duplicate keys, NaN or a byte-order mark, and with no more than ``containers`` lists and objects.
+
+    Three bytes of text can become a hundred of memory, so the brackets are counted first.
 
     Raises:
         CorruptInput: anything else, in one sentence.
     """
     fix = "get a fresh copy."
+    if raw.count(b"[") + raw.count(b"{") > containers:
+        raise CorruptInput(f"{file_name}: {what} holds more than {containers} lists and objects, far more than it needs; do not trust the file.")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
