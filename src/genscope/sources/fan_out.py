@@ -39,15 +39,14 @@ def run_tasks(worker: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int =
 
     call = worker if engine == "threads" else _OnOneThread(worker)
     with _engine_ready(engine, jobs), one_blas_thread(), parallel_config(backend=_BACKENDS[engine], n_jobs=jobs):
-        pool = Parallel(return_as=_order(engine), batch_size=1)
+        # Ray's backend hands results back only when all are done: give it a few per worker at a time, so that finished work is kept
+        size = 8 * jobs if engine == "ray" else len(tasks)
+        pool = Parallel(return_as="list" if engine == "ray" else "generator_unordered", batch_size=1)
         with warnings.catch_warnings():
             # on an interrupt joblib tells how many results were not fetched; the user is told how to resume instead
             warnings.filterwarnings("ignore", message=".*tasks.*", category=UserWarning, module="joblib")
-            yield from pool(delayed(call)(task) for task in tasks)
-
-
-def _order(engine: str) -> str:
-    return "list" if engine in {"ray", "dask"} else "generator_unordered"
+            for start in range(0, len(tasks), max(size, 1)):
+                yield from pool(delayed(call)(task) for task in tasks[start : start + size])
 
 
 @contextlib.contextmanager
