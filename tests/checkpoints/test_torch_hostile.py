@@ -100,7 +100,6 @@ def test_nothing_named_in_a_pickle_is_run(evil, make, tmp_path, monkeypatch):
         "inst": Raw(b"(" + ops(touch) + b"iposix\nsystem\n"),
         "obj": Raw(b"(" + ops(G("posix", "system")) + ops(touch) + b"o"),
     }[evil]
-    path = make(tmp_path, {"x": attack, "w": tensor()})
     events = []
     watching = [True]
 
@@ -108,7 +107,7 @@ def test_nothing_named_in_a_pickle_is_run(evil, make, tmp_path, monkeypatch):
         if watching and event in {"os.system", "subprocess.Popen", "exec", "import", "socket.connect", "os.posix_spawn", "pickle.find_class"}:
             events.append((event, args))
 
-    open_checkpoint(archive(tmp_path, {"w": tensor()})).read("w")  # so that our own imports are done
+    open_checkpoint(make(tmp_path, {"w": tensor()})).read("w")  # so that our own imports are done
     path = make(tmp_path, {"x": attack, "w": tensor()})
     sys.addaudithook(hook)
     try:
@@ -117,7 +116,7 @@ def test_nothing_named_in_a_pickle_is_run(evil, make, tmp_path, monkeypatch):
     finally:
         watching.clear()
     assert not (tmp_path / "harm").exists()
-    assert [event for event in events if not (event[0] == "import" and str(event[1][0]).startswith("genscope."))] == []
+    assert events == []
     assert "nothing was run" in " ".join(checkpoint.notes)
 
 
