@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import subprocess
 import sys
 import textwrap
 import time
@@ -154,7 +155,26 @@ def test_the_child_ends_when_the_parent_goes_away(parser: str):
     assert child is not None
     child.channel.close()
     assert child.process.wait(timeout=10) == 0
+    assert child.folder is not None and not os.path.exists(child.folder)
     reader.close()
+
+
+def test_a_killed_parent_leaves_nothing_behind(parser: str, tmp_path: Path):
+    script = f"""
+        import os, sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        from genscope.checkpoints.isolate import IsolatedReader
+        reader = IsolatedReader({parser!r}, -1, "x")
+        reader.call("echo", text="")
+        print(reader._child.folder, reader._child.process.pid, flush=True)
+        os.kill(os.getpid(), 9)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60)
+    folder, pid = done.stdout.split()
+    deadline = time.monotonic() + 20
+    while os.path.exists(folder) or os.path.exists(f"/proc/{pid}/exe"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_run_once_and_a_module_that_is_not_there(parser: str):

@@ -29,6 +29,7 @@ CPU_SECONDS = 120
 START_SECONDS = 60.0
 SOCKET_BUFFER = 1 << 22
 MAX_CRASHES = 8
+FOLDER_PREFIX = "genscope-reader-"
 MAX_CHILDREN = 4
 _FORWARDED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 
@@ -227,7 +228,7 @@ class _Child:
 def _empty_folder() -> str | None:
     """A working directory without anything in it; ``None`` where nothing may be written (the child then works from the root folder)."""
     try:
-        return tempfile.mkdtemp(prefix="genscope-reader-")
+        return tempfile.mkdtemp(prefix=FOLDER_PREFIX)
     except OSError:
         return None
 

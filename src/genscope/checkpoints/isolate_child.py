@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from genscope.checkpoints.isolate import ADDRESS_SPACE, CPU_SECONDS
+from genscope.checkpoints.isolate import ADDRESS_SPACE, CPU_SECONDS, FOLDER_PREFIX
 from genscope.checkpoints.isolate_channel import receive_header, send_answer
 from genscope.errors import GenscopeError
 
@@ -107,5 +107,14 @@ def main(arguments: list[str]) -> None:
             request = receive_header(channel)
             renew_cpu_budget()
             answer(operations, fd, request, channel)
-    except (EOFError, OSError, KeyboardInterrupt):
+    except (EOFError, OSError, ValueError, KeyboardInterrupt):
+        _remove_own_folder()
         os._exit(0)
+
+
+def _remove_own_folder() -> None:
+    """A parent that was killed cannot clean up; ``rmdir`` only ever removes the empty folder made for this process."""
+    with contextlib.suppress(OSError):
+        folder = os.getcwd()
+        if os.path.basename(folder).startswith(FOLDER_PREFIX):
+            os.rmdir(folder)
