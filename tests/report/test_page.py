@@ -243,6 +243,14 @@ def test_missing_fields_and_broken_curves_leave_sections_out() -> None:
     data_of(text)
 
 
+def test_numpy_scalars_and_nan_are_numbers_and_gaps() -> None:
+    row = {"layer": "a", "view": "w", "status": "ok", "alpha": np.float32(3), "alpha_low": np.nan, "alpha_high": np.inf, "n_tail": np.int64(9)}
+    text = render(Result("analyze", {"source": "a", "summary": {"alpha": np.float64(3), "n_matrices": np.int32(1)}}, [row]))
+    table = data_of(text)["sections"]["table"]["data"]
+    assert table["alpha"] == [3.0] and table["n_tail"] == [9] and "alpha_low" not in table
+    assert "<dd>3.000" in text
+
+
 @pytest.mark.parametrize(("n_layers", "megabytes"), [(300, 5), (5000, 10)])
 def test_large_models_stay_small_pages(n_layers: int, megabytes: float) -> None:
     result = analyze_result(n_layers)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from genscope.core import strict_json
 from genscope.core.files import write_atomically
 from genscope.core.results import ROWS_NAME, Result
 from genscope.report import sections_analyze, sections_compare, sections_measures
@@ -24,7 +26,20 @@ _BUILDERS: dict[str, tuple[Callable[[Result], list[Section]], Callable[[Result],
     "assess": (sections_measures.assess_sections, sections_measures.assess_verdict),
     "describe": (sections_measures.describe_sections, sections_measures.describe_verdict),
 }
-_SCRIPTS = ("base.js", "table.js", "charts.js", "main.js")
+# One scope, in this order: what a file makes at once stands above what uses it at once; functions are known everywhere.
+_SCRIPTS = (
+    "base.js",
+    "frame.js",
+    "table_tools.js",
+    "table.js",
+    "depth.js",
+    "spectrum.js",
+    "series.js",
+    "lens.js",
+    "compare.js",
+    "measures.js",
+    "main.js",
+)
 _STYLES = ("page.css",)
 
 
@@ -41,6 +56,7 @@ def render(result: Result) -> str:
         A complete HTML document that needs no other file and no network.
     """
     build, fallback = _BUILDERS[result.verb]
+    result = _in_plain_numbers(result)
     shown = build(result)
     script, style = _script(), _style()
     subject = _subject(result)
@@ -77,6 +93,12 @@ def write_report(result: Result, path: Path) -> Path:
     """
     write_atomically(path, render(result))
     return path
+
+
+def _in_plain_numbers(result: Result) -> Result:
+    """Rows and summary without NumPy scalars, NaN and infinities, as they would come back from disk."""
+    head = {**result.head, "summary": strict_json.plain(dict(result.summary))} if result.summary else result.head
+    return replace(result, head=head, rows=[strict_json.plain(dict(row)) for row in result.rows])
 
 
 def _subject(result: Result) -> str:
