@@ -20,6 +20,7 @@ from genscope.cli.output import check_writable, emit, opening_options, output_op
 @click.option("--method", default=None, help="auto, gram or svd.")
 @click.option("--device", default=None, help="A torch device such as cuda for the spectra. [default: NumPy on the CPU]")
 @click.option("--resamples", type=int, default=None, help="Bootstrap and goodness-of-fit resamples; 0 for none. [default: 200]")
+@click.option("--products", is_flag=True, help="Also analyze the products of neighbouring linear layers.")
 @click.option("--randomize", is_flag=True, help="Compare each matrix with a seeded random permutation (correlation traps).")
 @click.option("--vectors", is_flag=True, help="Measure how localized the singular vectors are.")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Only tensors whose name matches (repeatable).")

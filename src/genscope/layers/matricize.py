@@ -10,6 +10,7 @@ from genscope.core.matrices import ConvOperator, Matrix, MatrixSpec
 from genscope.core.tensors import Skip, TensorSpec
 from genscope.errors import CorruptInput, UsageError
 from genscope.layers.classify import Layer, Neighbours, classify
+from genscope.layers.products import is_product, multiply, plan_products
 from genscope.layers.steps import apply_steps, shape_after
 from genscope.layers.views_conv import operator_spec, reshape_pieces, slice_pieces
 from genscope.layers.views_dense import Pieces, dense_pieces, stack_pieces
@@ -28,6 +29,7 @@ class ViewOptions:
         min_rows: leave out matrices whose smaller side M is below this; 1 keeps all, 50 is the rule of Martin & Mahoney.
         input_size: size of the input at which ``operator`` takes a convolution, one number or one per dimension.
         pool_experts: pool the experts of a stack into one spectrum; else one row per expert.
+        products: also the products of neighbouring linear layers.
         num_heads, num_kv_heads: attention heads, for fused weights whose source does not say.
     """
 
@@ -38,6 +40,7 @@ class ViewOptions:
     pool_experts: bool = False
     num_heads: int | None = None
     num_kv_heads: int | None = None
+    products: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def plan_matrices(specs: Iterable[TensorSpec], options: ViewOptions | None = Non
             entry = _large_enough(entry, options.min_rows)
             (skips if isinstance(entry, Skip) else matrices).append(entry)  # type: ignore[arg-type]
     notes += _tied(tensors)
+    if options.products:
+        matrices += plan_products(matrices)
     return MatrixPlan(tuple(matrices), tuple(skips), tuple(notes))
 
 
@@ -153,6 +158,8 @@ def build_matrix(spec: MatrixSpec, arrays: Mapping[str, np.ndarray]) -> Matrix:
     missing = [name for name in spec.tensors if name not in arrays]
     if missing:
         raise CorruptInput(f"The tensor {missing[0]!r} needed for {spec.key!r} is missing; read it first.")
+    if is_product(spec):
+        return multiply(spec, build_matrix(spec.recipe[1], arrays), build_matrix(spec.recipe[2], arrays))
     first = arrays[spec.tensors[0]]
     method = spec.recipe[0]
     if method == "lora":

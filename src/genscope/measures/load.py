@@ -11,6 +11,7 @@ MATRIX_FAMILIES = (
     "genscope.measures.power_law_uncertainty",
     "genscope.measures.alpha_norms",
     "genscope.measures.tail_alternatives",
+    "genscope.measures.truncated_power_law",
     "genscope.measures.matrix_norms",
     "genscope.measures.spectral_shape",
     "genscope.measures.random_matrix",

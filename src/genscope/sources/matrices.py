@@ -71,7 +71,7 @@ def measure_plan(options: AnalyzeOptions) -> Plan:
     if options.measures is not None:
         names = list(options.measures)
     else:
-        wanted = {"randomize": options.randomize, "vectors": options.vectors}
+        wanted = {"randomize": options.randomize, "vectors": options.vectors, "asked": False}
         names = [node.name for node in catalogue.measures(root="matrix") if wanted.get(node.facts.get("when", ""), True)]
     ordered = plan(names, ["matrix"], catalogue)
     standing = plan(["belief"], ["matrix"], catalogue)

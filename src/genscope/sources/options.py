@@ -87,6 +87,7 @@ class AnalyzeOptions:
         conv: how convolutions become matrices: ``slices``, ``reshape`` or ``operator``.
         pool: pool the kernel positions of a convolution into one spectrum (``slices`` only).
         input_size: height and width at which ``operator`` takes the convolution.
+        products: also analyze the products of neighbouring linear layers.
         min_rows: leave out matrices whose smaller side is below this (the paper's M ≥ 50 is ``50``).
         normalization: ``WtW``, ``WtW/N`` or ``weightwatcher``.
         ks: ``two-sided`` or ``lower`` Kolmogorov–Smirnov steps.
@@ -104,6 +105,7 @@ class AnalyzeOptions:
     conv: str = "slices"
     pool: bool = True
     input_size: tuple[int, ...] | None = None
+    products: bool = False
     min_rows: int = 1
     normalization: str = "WtW"
     ks: str = "two-sided"
@@ -150,7 +152,7 @@ class AnalyzeOptions:
     @property
     def views(self) -> ViewOptions:
         """The part that decides how tensors become matrices."""
-        return ViewOptions(conv=self.conv, pool=self.pool, min_rows=self.min_rows, input_size=self.input_size)
+        return ViewOptions(conv=self.conv, pool=self.pool, min_rows=self.min_rows, input_size=self.input_size, products=self.products)
 
     def wants(self, name: str) -> bool:
         """Whether a tensor passes ``include`` and ``exclude``."""

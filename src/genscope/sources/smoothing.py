@@ -15,6 +15,7 @@ from genscope.core.status import FAILED, OK, SKIPPED, Undefined
 from genscope.core.tensors import Checkpoint, TensorSpec
 from genscope.errors import GenscopeError, UsageError
 from genscope.layers.matricize import build_matrix, plan_matrices
+from genscope.layers.write_back import write_back
 from genscope.numerics.low_rank import remove_correlation_traps, truncate
 from genscope.numerics.marchenko_pastur import fit_marchenko_pastur
 from genscope.numerics.power_law import fit_power_law
@@ -89,16 +90,14 @@ def _smoothed_tensor(
     array = checkpoint.read(tensor.name)
     if not views:
         return array
-    copy = array.copy()
-    positions = np.arange(array.size).reshape(array.shape)
+    copy = array
     for spec in views:
         row = {**identity(spec), "status": OK, "reason": None, "rank_kept": None, "energy": None, "n_changed": None}
         try:
             stack = build_matrix(spec, {tensor.name: array}).stack
             changed = _smoothed(stack, spec, keep, rank, seed, row)
             if changed is not None:
-                # where each entry of the stack came from, by sending the positions through the same rearrangement
-                copy.reshape(-1)[build_matrix(spec, {tensor.name: positions}).stack] = changed
+                copy = write_back(spec, copy, changed)
         except GenscopeError as error:
             row |= {"status": FAILED, "reason": str(error)}
         rows.append(row)
