@@ -28,7 +28,9 @@ def widen(raw: Any, dtype: str, shape: Sequence[int]) -> np.ndarray:
     if dtype == "float16":
         return np.frombuffer(raw, dtype="<f2").astype(np.float32).reshape(shape)
     if dtype == "bfloat16":
-        return (np.frombuffer(raw, dtype="<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
+        wide = np.frombuffer(raw, dtype="<u2").astype(np.uint32)
+        wide <<= 16
+        return wide.view(np.float32).reshape(shape)
     if dtype in _EIGHT_BIT:
         return eight_bit_table(dtype)[np.frombuffer(raw, dtype=np.uint8)].reshape(shape)
     raise UnsupportedInput(f"values of type {dtype} cannot be read as numbers.")
