@@ -15,7 +15,7 @@ from genscope.checkpoints.limits import Limits
 from genscope.checkpoints.open import open_checkpoint
 from genscope.errors import GenscopeError
 
-MUTATIONS = 300
+MUTATIONS = 150
 LIMITS = Limits(memory_bytes=50_000_000)
 STRANGE = [-1, 0, 1, 2**31 - 1, 2**31, 2**32, 2**63, 2**64 - 1, 10**30, True, None, "4", 1.0, [], {}, [1], "../x", "\ud800", "a" * 1000]
 

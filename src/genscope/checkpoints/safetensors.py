@@ -113,8 +113,7 @@ def read_values(file: InputFile, offset: int, dtype: str, shape: tuple[int, ...]
     count = 1
     for size in shape:
         count *= size
-    raw = bytearray(count * ITEM_BYTES[dtype])
-    file.pread_into(memoryview(raw), offset)
+    raw = file.pread_buffer(offset, count * ITEM_BYTES[dtype])
     return decode(raw, dtype, shape)
 
 

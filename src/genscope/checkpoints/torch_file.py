@@ -67,11 +67,11 @@ class ZipStorages:
         """Bytes of the storage's member."""
         return self._member(key).size
 
-    def read(self, key: str, offset: int, length: int) -> bytes:
+    def read(self, key: str, offset: int, length: int) -> bytes | bytearray:
         """Part of a stored member, or of a deflated one after unfolding it."""
         member = self._member(key)
         if member.method == STORED:
-            return self._file.pread(zip_archive.data_offset(self._file, member) + offset, length)
+            return self._file.pread_buffer(zip_archive.data_offset(self._file, member) + offset, length)
         return zip_archive.read_member(self._file, member, self._limits)[offset : offset + length]
 
     def _member(self, key: str) -> Member:

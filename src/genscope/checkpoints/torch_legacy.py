@@ -115,9 +115,9 @@ class LegacyStorages:
         """Bytes of a storage."""
         return self._place(key)[1]
 
-    def read(self, key: str, offset: int, length: int) -> bytes:
+    def read(self, key: str, offset: int, length: int) -> bytes | bytearray:
         """Some bytes of a storage."""
-        return self._file.pread(self._place(key)[0] + offset, length)
+        return self._file.pread_buffer(self._place(key)[0] + offset, length)
 
     def _place(self, key: str) -> tuple[int, int]:
         if key not in self._places:

@@ -69,7 +69,7 @@ class StorageBytes(Protocol):
         """Stored bytes of a storage, or an error if there is none of that key."""
         ...
 
-    def read(self, key: str, offset: int, length: int) -> bytes:
+    def read(self, key: str, offset: int, length: int) -> bytes | bytearray:
         """Some bytes of a storage."""
         ...
 
