@@ -51,7 +51,7 @@ def emit(
 ) -> None:
     """Write what was asked for; without ``--json`` or ``--csv -`` call ``show`` for the people."""
     if csv_path:
-        write_csv(result.rows, csv_path)
+        write_csv(printed_rows(result), csv_path)
     if parquet_path:
         write_parquet(result, Path(parquet_path))
     if html_path:
@@ -61,6 +61,12 @@ def emit(
         click.echo(result.to_json())
     elif csv_path != "-":
         show(result)
+
+
+def printed_rows(result: "Result") -> Sequence[Mapping[str, Any]]:
+    """The rows of a table file: WeightWatcher's own columns under its convention, else the result's rows."""
+    theirs = [row["weightwatcher"] for row in result.rows if row.get("weightwatcher")]
+    return [{"layer_id": index, **row} for index, row in enumerate(theirs)] or result.rows
 
 
 def say(sentence: str) -> None:
@@ -129,7 +135,9 @@ def write_parquet(result: "Result", path: Path) -> None:
         import pyarrow  # noqa: F401
     except ImportError:
         raise UnsupportedInput("Parquet needs the package pyarrow; install genscope[parquet].") from None
-    flat = result.table
+    import pandas
+
+    flat = pandas.DataFrame([dict(row) for row in printed_rows(result)])
     flat = flat[[name for name in flat.columns if not flat[name].map(lambda cell: isinstance(cell, dict | list)).any()]]
     buffer = io.BytesIO()
     flat.to_parquet(buffer, index=False)
