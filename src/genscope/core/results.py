@@ -18,7 +18,7 @@ SCHEMA_VERSION = 1
 ROWS_NAME = {"describe": "tensors", "analyze": "matrices", "compare": "matrices", "smooth": "matrices", "assess": "measures", "rank": "measures"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The outcome of one verb.
 
@@ -83,6 +83,10 @@ class Result:
         # The report is a floor far above; reached by name at call time so that values stay free of drawing code.
         write_report = importlib.import_module("genscope.report.page").write_report
         return write_report(self, Path(path))
+
+    def __repr__(self) -> str:
+        source = self.head.get("source") or self.head.get("models") or self.head.get("model") or ""
+        return f"<genscope {self.verb} {source}: {len(self.rows)} {ROWS_NAME[self.verb]}. {self.summary.get('verdict', '')}>"
 
     def _repr_html_(self) -> str:
         columns = [

@@ -131,7 +131,7 @@ class AnalyzeOptions:
         unknown = sorted(set(chosen) - set(cls.__dataclass_fields__))
         if unknown:
             raise UsageError(f"There is no option {unknown[0]!r} of analyze; the options are {', '.join(cls.__dataclass_fields__)}.")
-        sequences = {name: tuple(chosen[name]) for name in ("include", "exclude", "measures", "input_size") if chosen.get(name) is not None}
+        sequences = {name: _several(chosen[name]) for name in ("include", "exclude", "measures", "input_size") if chosen.get(name) is not None}
         options = replace(cls(convention=convention, **CONVENTIONS[convention]), **{**chosen, **sequences})
         options._check()
         return options
@@ -162,3 +162,7 @@ class AnalyzeOptions:
     def to_dict(self) -> dict[str, Any]:
         """All options by name."""
         return asdict(self)
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, str | int) else tuple(value)
