@@ -89,3 +89,12 @@ def test_any_size_works(n: int) -> None:
     found = bootstrap_power_law(values, fit, n_resamples=25, rng=rng)
     assert found.low < found.high
     assert 0.0 < goodness_of_fit(values, fit, n_resamples=5, rng=rng) <= 1.0
+
+
+def test_the_interval_holds_the_estimate_even_where_resamples_prefer_another_tail() -> None:
+    rng = np.random.default_rng(8)
+    values = np.exp(0.8 * rng.standard_normal(1500))
+    fit = fit_power_law(values, xmin=float(np.quantile(values, 0.3)))
+    found = bootstrap_power_law(values, fit, rng=rng)
+    assert fit.alpha < np.quantile(found.alphas, 0.025)
+    assert found.low == fit.alpha < found.high

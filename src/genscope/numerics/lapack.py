@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-TWO_STAGE_FROM = 2048
+TWO_STAGE_FROM = 2560
 """Order from which the two-stage reduction is the faster one (measured by ``benchmarks/singular_values.py``)."""
 
 _ROUTINES = ("dsyrk", "dsytrd", "dsytrd_2stage", "dsterf")

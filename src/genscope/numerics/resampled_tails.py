@@ -9,7 +9,7 @@ import numpy as np
 
 N_SIZES = 48
 _FIRST = (np.arange(12) + 0.5) / 12.0
-_SECOND = (np.arange(64) + 0.5) / 64.0
+_SECOND = 2 * np.arange(64) + 1  # of 128 parts
 _KEPT = 5
 _NO_SPREAD = 1e-6
 
@@ -74,7 +74,7 @@ def fit_tails(samples: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.nd
     starts = _first_of_tie(samples, n - sizes[kept])
     rate = _rates(samples, above, starts)
     size = n - starts
-    points = (size * _SECOND[:, None, None]).astype(np.int64)  # [points, count, kept]
+    points = (size * _SECOND[:, None, None]) >> 7  # [points, count, kept]
     rows = np.arange(count)[:, None] * n
     seen = samples.ravel().take(points + (starts + rows))
     seen -= samples.ravel().take(starts + rows)
