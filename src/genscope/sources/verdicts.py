@@ -55,22 +55,29 @@ def model_verdict(rows: Sequence[Mapping[str, Any]]) -> str:
     if not fitted:
         return f"No power law could be fitted to any of the {len(rows)} matrices; the norms below still hold."
     trusted = [row for row in fitted if row["status"] == OK]
+    doubtful = len(fitted) - len(trusted)
+    if trusted and all(row.get("alpha_low") is None for row in trusted):
+        inside = sum(zone(row["alpha"]) == "range" for row in trusted)
+        return f"alpha lies between 2 and 6 in {inside} of {len(rows)} matrices; no interval was computed, so it cannot be told from noise."
     sure = {"low": 0, "range": 0, "high": 0, "unsure": 0}
     for row in trusted:
         sure[_standing(row)] += 1
     parts = [f"{sure['range']} of {len(rows)} matrices are heavy-tailed as well-trained layers are (alpha 2 to 6, whole interval below 6)"]
     if sure["low"]:
-        parts.append(f"{sure['low']} lie below 2 (possibly over-fitted)")
+        parts.append(f"{_count(sure['low'], 'lies', 'lie')} below 2 (possibly over-fitted)")
     if sure["high"]:
-        parts.append(f"{sure['high']} lie above 6 (may have learned little)")
+        parts.append(f"{_count(sure['high'], 'lies', 'lie')} above 6 (may have learned little)")
     if sure["unsure"]:
         parts.append(f"{sure['unsure']} cannot be told from their interval")
-    doubtful = len(fitted) - len(trusted)
     if doubtful:
-        parts.append(f"{doubtful} have a fit that should not be believed")
+        parts.append(f"{_count(doubtful, 'has', 'have')} a fit that should not be believed")
     if len(rows) > len(fitted):
         parts.append(f"{len(rows) - len(fitted)} could not be fitted")
     return "; ".join(parts) + "."
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"
 
 
 def _standing(row: Mapping[str, Any]) -> str:
