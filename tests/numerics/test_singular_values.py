@@ -164,3 +164,23 @@ def test_predictions_grow_with_the_work() -> None:
     assert predicted_seconds(768, 3072) > predicted_seconds(768, 768) > predicted_seconds(64, 64) > 0.0
     assert predicted_seconds(512, 512, 9) == pytest.approx(9 * predicted_seconds(512, 512))
     assert predicted_bytes(4096, 4096) > 4 * 4096**2 + 8 * 4096**2
+
+
+def test_squares_beyond_float64_are_refused() -> None:
+    with pytest.raises(CorruptInput, match="overflows float64"):
+        singular_values(np.full((20, 30), 1e200))
+
+
+def test_svd_steps_in_when_the_eigenvalue_iteration_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(gram: np.ndarray) -> np.ndarray:
+        raise np.linalg.LinAlgError("no convergence")
+
+    stack = np.random.default_rng(9).standard_normal((150, 140))
+    exact = singular_values(stack, method="svd")
+    monkeypatch.setattr("genscope.numerics.singular_values.symmetric_eigenvalues", fail)
+    found = singular_values(stack, method="gram")
+    assert found.method == "svd"
+    assert np.array_equal(found.values, exact.values)
+    monkeypatch.setattr(np.linalg, "svd", lambda *_, **__: fail(stack))
+    with pytest.raises(CorruptInput, match="150 by 140 matrix did not converge"):
+        singular_values(stack)

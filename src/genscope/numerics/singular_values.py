@@ -79,8 +79,8 @@ def singular_values(stack: Any, *, method: str = "auto", device: str | None = No
     short = min(array.shape[1:])
     chosen = method if method != "auto" else ("svd" if short <= _SVD_SIDE else "gram")
     with np.errstate(over="ignore", invalid="ignore"):
-        values, squared = _by_svd(array, scale) if chosen == "svd" else _by_gram(array, scale)
-    if not np.isfinite(squared):
+        values, squared, chosen = _computed(array, scale, chosen)
+    if not np.isfinite(squared / scale / scale):
         raise_non_finite(array)
     values = np.sort(values, axis=None)[::-1] / scale
     return SingularValues(values, resolution(float(values[0]), short, chosen), chosen, squared / scale / scale)
@@ -116,6 +116,19 @@ def _scale(array: np.ndarray) -> float:
     if largest == 0.0:
         return 1.0
     return float(2.0 ** min(1000, max(-1000, -int(np.frexp(largest)[1]))))
+
+
+def _computed(array: np.ndarray, scale: float, method: str) -> tuple[np.ndarray, float, str]:
+    """Values, sum of squares and the method that worked: the SVD steps in should the eigenvalue iteration ever fail."""
+    if method == "gram":
+        try:
+            return *_by_gram(array, scale), method
+        except np.linalg.LinAlgError:
+            method = "svd"
+    try:
+        return *_by_svd(array, scale), method
+    except np.linalg.LinAlgError as error:
+        raise CorruptInput(f"the singular values of a {array.shape[1]} by {array.shape[2]} matrix did not converge ({error})") from error
 
 
 def _by_svd(array: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
