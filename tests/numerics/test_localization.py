@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genscope.errors import UsageError
+from genscope.errors import CorruptInput, UsageError
 from genscope.numerics.localization import bulk_and_tail, localization, singular_vectors
 
 
@@ -42,6 +42,8 @@ def test_refusals():
         localization(np.ones(3))
     with pytest.raises(UsageError):
         singular_vectors(np.ones((2, 2)), side="both")
+    with pytest.raises(CorruptInput, match="1 NaN or infinite of 4"):
+        singular_vectors(np.array([[1.0, np.inf], [0.0, 1.0]]))
 
 
 @pytest.mark.parametrize("shape", [(20, 35), (35, 20)])

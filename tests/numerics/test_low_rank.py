@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genscope.core.status import Undefined
-from genscope.errors import UsageError
+from genscope.errors import CorruptInput, UsageError
 from genscope.numerics.low_rank import remove_correlation_traps, truncate
 from genscope.numerics.marchenko_pastur import fit_marchenko_pastur
 from genscope.numerics.marchenko_pastur_law import detection_limit
@@ -101,3 +101,14 @@ def test_stacks_scale_and_dtype():
     assert [c[:3] for c in small.changed] == [(1, 2, 3)]
     assert small.changed[0][4] == pytest.approx(found.changed[0][4] * 1e-12, rel=1e-5)
     assert isinstance(remove_correlation_traps(np.ones((30, 30)), rng=np.random.default_rng(0)), Undefined)
+
+
+def test_broken_entries_are_refused_by_place():
+    matrix = np.random.default_rng(0).standard_normal((20, 30))
+    matrix[3, 7] = np.nan
+    with pytest.raises(CorruptInput, match=r"1 of 600 entries NaN, first at \[3, 7\]"):
+        truncate(matrix, rank=2)
+    with pytest.raises(CorruptInput, match="NaN"):
+        remove_correlation_traps(matrix, rng=np.random.default_rng(0))
+    with pytest.raises(UsageError, match="shape"):
+        truncate(np.zeros((0, 3)), rank=1)

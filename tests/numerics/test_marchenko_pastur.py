@@ -57,9 +57,9 @@ def test_exact_quantiles_give_the_exact_scale():
 
 def test_planted_spikes_are_found_above_the_transition_and_not_below():
     rng = np.random.default_rng(3)
-    found = [fit_marchenko_pastur(values(planted(rng, 500, 1000, [1.3, 1.5, 2, 3, 6])), 500, 1000).n_spikes for _ in range(2)]
+    found = [fit_marchenko_pastur(values(planted(rng, 300, 600, [1.4, 1.6, 2, 3, 6])), 300, 600).n_spikes for _ in range(2)]
     assert found == [5, 5]
-    hidden = [fit_marchenko_pastur(values(planted(rng, 150, 300, [0.4, 0.6, 0.8])), 150, 300).n_spikes for _ in range(30)]
+    hidden = [fit_marchenko_pastur(values(planted(rng, 80, 160, [0.3, 0.5, 0.7])), 80, 160).n_spikes for _ in range(40)]
     assert np.mean(np.array(hidden) > 0) <= 0.1
 
 

@@ -98,7 +98,7 @@ def test_a_mean_is_no_trap():
 
 
 def test_pure_noise_has_traps_at_the_level_only():
-    alarms = [compared(noise(seed)).n_traps for seed in range(40)]
+    alarms = [compared(noise(seed)[:50, :90]).n_traps for seed in range(40)]
     assert sum(n > 0 for n in alarms) <= 3
 
 

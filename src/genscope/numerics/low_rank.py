@@ -9,6 +9,7 @@ from genscope.core.status import SKIPPED, Undefined
 from genscope.errors import UsageError
 from genscope.numerics.marchenko_pastur import fit_marchenko_pastur
 from genscope.numerics.randomized_twin import randomized_twin, trap_entries
+from genscope.numerics.singular_values import raise_non_finite
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def truncate(stack: np.ndarray, *, rank: int | None = None, eigenvalue: float | 
         ``Smoothed``; the best approximation of that rank in the Frobenius and the spectral norm.
 
     Raises:
-        UsageError: neither or both of ``rank`` and ``eigenvalue``, or a negative one.
+        UsageError: neither or both of ``rank`` and ``eigenvalue``, or a negative one; no entries.
+        CorruptInput: NaN or infinite entries.
 
     Invariances: commutes with transposition, orthogonal changes of basis, and (for ``rank``) scaling.
 
@@ -74,8 +76,7 @@ def truncate(stack: np.ndarray, *, rank: int | None = None, eigenvalue: float | 
     """
     if (rank is None) == (eigenvalue is None) or (rank or 0) < 0 or (eigenvalue or 0.0) < 0:
         raise UsageError("truncate needs either a rank or an eigenvalue, not negative.")
-    source = np.asarray(stack)
-    matrices = (source[None] if source.ndim == 2 else source).astype(np.float64)
+    source, matrices = _as_stack(stack)
     copy, ranks = np.empty_like(matrices), []
     for position, matrix in enumerate(matrices):
         copy[position], kept = _truncated(matrix, rank, eigenvalue)
@@ -83,6 +84,17 @@ def truncate(stack: np.ndarray, *, rank: int | None = None, eigenvalue: float | 
     scale = float(np.abs(matrices).max(initial=0.0)) or 1.0
     energy = float(np.square(copy / scale).sum() / (np.square(matrices / scale).sum() or 1.0))
     return Smoothed(copy.reshape(source.shape).astype(source.dtype, copy=False), tuple(ranks), energy)
+
+
+def _as_stack(stack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The input as an array, and as float64 [k, rows, cols]."""
+    source = np.asarray(stack)
+    if source.ndim not in (2, 3) or source.size == 0:
+        raise UsageError(f"A matrix [rows, cols] or a stack [k, rows, cols] with entries is needed, not shape {list(source.shape)}.")
+    matrices = (source[None] if source.ndim == 2 else source).astype(np.float64)
+    if not np.isfinite(matrices).all():
+        raise_non_finite(matrices)
+    return source, matrices
 
 
 def _truncated(matrix: np.ndarray, rank: int | None, eigenvalue: float | None) -> tuple[np.ndarray, int]:
@@ -111,6 +123,9 @@ def remove_correlation_traps(stack: np.ndarray, *, rng: np.random.Generator, lev
     Returns:
         ``TrapRemoval`` with the list of changes (empty when there is no trap), or ``Undefined`` when the twin has no bulk to measure against.
 
+    Raises:
+        CorruptInput: NaN or infinite entries.
+
     Invariances: scale-equivariant; transposition.
 
     Cost: one SVD of the twin, and one of the clipped copy if there are candidates.
@@ -123,8 +138,7 @@ def remove_correlation_traps(stack: np.ndarray, *, rng: np.random.Generator, lev
         >>> [(i, j, before) for _, i, j, before, _ in found.changed], round(float(found.stack[3, 7]), 1)
         ([(3, 7, 40.0)], 4.4)
     """
-    source = np.asarray(stack)
-    matrices = (source[None] if source.ndim == 2 else source).astype(np.float64)
+    source, matrices = _as_stack(stack)
     count, rows, cols = matrices.shape
     twin = np.linalg.svd(randomized_twin(matrices, rng=rng), compute_uv=False)
     bulk = fit_marchenko_pastur(twin, rows, cols, n_matrices=count, level=level)

@@ -67,6 +67,9 @@ def fit_marchenko_pastur(
     Few spikes and a soft rank near 1: the matrix looks random, little was learned (or it cannot be seen). The middle quantiles are used because on
     noise they are as precise as the mean square, and, unlike it, large spikes cannot hide one another; the median alone is twice as noisy.
 
+    The level holds for Gaussian entries (and errs to the safe side for bounded ones). Heavy-tailed entries alone push eigenvalues out —
+    Laplace entries at 64 × 64 raise an alarm in 12 % of draws at level 1 % — so compare with the randomized twin before reading a spike as learned.
+
     Args:
         singular_values: all of them, pooled over the matrices, any order (not eigenvalues).
         rows, cols: shape of each matrix.
