@@ -201,3 +201,28 @@ def test_index_longer_than_the_limit(tmp_path):
 
     with pytest.raises(LimitExceeded, match="json_bytes"):
         open_checkpoint(model(tmp_path / "m"), limits=Limits(json_bytes=10))
+
+
+def test_nothing_outside_the_folder_is_opened(tmp_path):
+    import sys
+
+    folder = model(tmp_path / "m")
+    open_checkpoint(folder).read("b.weight")
+    opened, watching = [], [True]
+
+    def hook(event, args):
+        if watching and event == "open" and isinstance(args[0], str | bytes):
+            opened.append(os.fsdecode(args[0]))
+
+    sys.addaudithook(hook)
+    try:
+        open_checkpoint(folder).read("b.weight")
+        (folder / TWO).unlink()
+        (folder / TWO).symlink_to("/etc/passwd")
+        with pytest.raises(UnsafeInput):
+            open_checkpoint(folder)
+    finally:
+        watching.clear()
+    # Names relative to a folder's descriptor are single components; only the folder itself goes by its path.
+    system = ("/proc/meminfo", "/sys/fs/cgroup")
+    assert {name for name in opened if not name.startswith(system)} <= {str(folder), ONE, TWO, INDEX}
