@@ -1,7 +1,5 @@
 """Names from untrusted files, made fit for people: no control characters, no direction tricks, no endless lines."""
 
-import unicodedata
-
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
 
 
@@ -13,7 +11,7 @@ def display_name(name: str, limit: int = 120) -> str:
         'a\\x1b[31mb'
     """
     head = name if len(name) <= 4 * limit else name[: 4 * limit]
-    shown = "".join(_escape(c) if c in _BIDI or unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} else c for c in head)
+    shown = "".join(c if c.isprintable() and c not in _BIDI else _escape(c) for c in head)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
