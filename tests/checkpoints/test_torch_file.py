@@ -210,7 +210,7 @@ def test_plain_pickle_of_arrays_and_of_nothing(tmp_path):
     arrays = {
         "model": {"a": np.arange(6.0).reshape(2, 3), "f": np.asfortranarray(np.arange(6.0, dtype="f4").reshape(2, 3)), "o": np.array([{}, None])}
     }
-    for protocol in (2, 4):
+    for protocol in (2, 4, 5):
         (tmp_path / "d.pkl").write_bytes(pickle.dumps(arrays, protocol))
         checkpoint = open_checkpoint(tmp_path / "d.pkl")
         np.testing.assert_array_equal(checkpoint.read("a"), arrays["model"]["a"])

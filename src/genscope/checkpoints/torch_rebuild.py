@@ -127,16 +127,25 @@ REBUILDERS: Mapping[str, Callable[[Arguments], Any]] = {
     "__builtin__.bytes": _encoded,
 }
 _ARRAYS = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
+_FRAMED = ("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer")  # protocol 5
 
 
 def is_array(value: Any) -> bool:
     """Whether an inert object is a pickled NumPy array."""
-    return isinstance(value, InertObject) and value.class_name in _ARRAYS and isinstance(value.state, tuple) and len(value.state) == 5
+    if not isinstance(value, InertObject):
+        return False
+    if value.class_name in _FRAMED:
+        return isinstance(value.args, tuple) and len(value.args) == 4
+    return value.class_name in _ARRAYS and isinstance(value.state, tuple) and len(value.state) == 5
 
 
 def array_of(value: InertObject) -> np.ndarray | str:
     """The array that an inert object describes, or the reason why there is none; only plain numeric types, never objects."""
-    _, shape, dtype, fortran, raw = value.state
+    if value.class_name in _FRAMED:
+        raw, dtype, shape, order_word = value.args
+        fortran = order_word == "F"
+    else:
+        _, shape, dtype, fortran, raw = value.state
     word = dtype.args[0] if isinstance(dtype, InertObject) and isinstance(dtype.args, tuple) and dtype.args else None
     order = dtype.state[1] if isinstance(dtype, InertObject) and isinstance(dtype.state, tuple) and len(dtype.state) > 1 else "<"
     if not isinstance(word, str) or word[:1] not in "fiub" or not word[1:].isdigit() or order not in ("<", ">", "|", "="):
