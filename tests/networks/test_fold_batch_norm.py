@@ -101,6 +101,25 @@ def test_without_affine_parameters_at_the_input_and_after_pooling(zoo):
     assert folded.error_exact < 1e-13
 
 
+def test_half_precision_networks_fold_within_their_own_rounding(zoo):
+    model = zoo.shake(zoo.LateRegistration()).to(torch.bfloat16)
+    folded = fold_batch_norm(trace(model, torch.randn(2, 2, 7, 7, dtype=torch.bfloat16)))
+    assert folded.error_exact < 1e-13
+    assert folded.network.dtype == torch.bfloat16
+    assert 1e-5 < folded.error_random < 0.1
+
+
+def test_weights_that_the_module_standardizes_itself_are_exact_in_float64():
+    class Standardized(nn.Conv2d):
+        def forward(self, x):
+            weight = (self.weight - self.weight.mean((1, 2, 3), keepdim=True)) / self.weight.std((1, 2, 3), keepdim=True)
+            return nn.functional.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+    folded = fold_batch_norm(trace(nn.Sequential(Standardized(2, 3, 3, padding=1), nn.ReLU()), torch.randn(2, 2, 5, 5)))
+    assert folded.error_exact < 1e-13
+    assert folded.graph.layers()[0].weight.startswith("0.")
+
+
 def test_a_network_of_nothing_but_normalization():
     folded = fold_batch_norm(trace(nn.BatchNorm1d(2, affine=False).eval(), torch.randn(3, 2)))
     assert [node.kind for node in folded.graph.nodes] == ["diagonal"]
