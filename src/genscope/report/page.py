@@ -3,7 +3,6 @@
 import base64
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from genscope.core import strict_json
 from genscope.core.files import write_atomically
 from genscope.core.results import ROWS_NAME, Result
 from genscope.report import sections_analyze, sections_compare, sections_measures
+from genscope.report.intake import trusted
 from genscope.report.payload import script_json
 from genscope.report.sections import Section
 from genscope.report.wording import source_of, text_of
@@ -56,7 +55,7 @@ def render(result: Result) -> str:
         A complete HTML document that needs no other file and no network.
     """
     build, fallback = _BUILDERS[result.verb]
-    result = _in_plain_numbers(result)
+    result = trusted(result)
     shown = build(result)
     script, style = _script(), _style()
     subject = _subject(result)
@@ -66,7 +65,8 @@ def render(result: Result) -> str:
         "source": subject,
         "sections": {section.id: {"kind": section.kind, **section.payload} for section in shown if section.payload is not None},
     }
-    details = result.summary.get("verdict_details") or ()
+    details = result.summary.get("verdict_details")
+    details = details if isinstance(details, list) else [details] if details else []
     return (
         _environment()
         .get_template("page.html.j2")
@@ -78,7 +78,7 @@ def render(result: Result) -> str:
             verb=result.verb,
             subject=subject,
             verdict=text_of(result.summary.get("verdict") or fallback(result), 1200),
-            details=[text_of(line, 600) for line in ([details] if isinstance(details, str) else details)],
+            details=[text_of(line, 600) for line in details],
             sections=shown,
             version=text_of(result.reproducibility.get("genscope") or result.reproducibility.get("genscope_version") or "", 40),
         )
@@ -93,12 +93,6 @@ def write_report(result: Result, path: Path) -> Path:
     """
     write_atomically(path, render(result))
     return path
-
-
-def _in_plain_numbers(result: Result) -> Result:
-    """Rows and summary without NumPy scalars, NaN and infinities, as they would come back from disk."""
-    head = {**result.head, "summary": strict_json.plain(dict(result.summary))} if result.summary else result.head
-    return replace(result, head=head, rows=[strict_json.plain(dict(row)) for row in result.rows])
 
 
 def _subject(result: Result) -> str:

@@ -121,8 +121,8 @@ def _midpoints(hist: Any, bins: int) -> Mapping[str, Any] | None:
     """Density at the middle of each bin; neighbours are merged until there are at most ``bins``."""
     if not isinstance(hist, Mapping) or hist.get("edges") is None or hist.get("density") is None:
         return None
-    edges, density = np.asarray(hist["edges"], dtype=float), np.asarray(hist["density"], dtype=float)
-    if len(edges) != len(density) + 1 or np.any(edges < 0):
+    edges, density = _array(hist["edges"]), np.nan_to_num(_array(hist["density"]))
+    if len(edges) != len(density) + 1 or not np.all(np.diff(edges) > 0) or edges[0] < 0:
         return None
     while density.size > bins:
         counts = density * np.diff(edges)
@@ -136,7 +136,7 @@ def _pack(curve: Any, x_key: str, y_key: str, points: int) -> dict[str, Any] | N
     """Positive pairs as steps on a logarithmic grid: a few characters per point, finer than a pixel."""
     if not isinstance(curve, Mapping) or curve.get(x_key) is None or curve.get(y_key) is None:
         return None
-    x, y = np.asarray(curve[x_key], dtype=float).ravel(), np.asarray(curve[y_key], dtype=float).ravel()
+    x, y = _array(curve[x_key]), _array(curve[y_key])
     if x.size != y.size:
         return None
     keep = np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
@@ -155,6 +155,15 @@ def _steps(logs: np.ndarray) -> list[Any]:
     low, high = float(logs.min()), float(logs.max())
     grid = np.round((logs - low) / ((high - low) or 1.0) * _LEVELS).astype(int)
     return [round(low, 6), round(high, 6), *np.diff(grid, prepend=0).tolist()]
+
+
+def _array(values: Any) -> np.ndarray:
+    """Numbers as float64, NaN for everything that is none; empty when ``values`` is no sequence."""
+    if isinstance(values, np.ndarray):
+        return values.astype(float).ravel()
+    return (
+        np.array([np.nan if (number := _finite(value)) is None else number for value in values]) if isinstance(values, list | tuple) else np.empty(0)
+    )
 
 
 def rounded(values: Any, digits: int = 6) -> list[Any]:

@@ -165,8 +165,8 @@ def number_of(value: Any, digits: int = 4) -> str:
         >>> number_of(0.000012345), number_of(1234567), number_of(-2.5), number_of(None)
         ('1.234×10⁻⁵', '1,234,567', '−2.500', '–')
     """
-    if value is None or isinstance(value, str | bool):
-        return "–" if value is None else str(value)
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else text_of(value, 60)
     if isinstance(value, int):
         return f"{value:,}".replace("-", "−")
     if not math.isfinite(value):
