@@ -53,7 +53,8 @@ def isotropic_sigma(
 ) -> IsotropicSigma | Undefined:  # fmt: skip
     """The isotropic scale, with common random numbers at every σ."""
     mean_error = _MeanError(params, forward, loss, subset, noise_seeds(rng, n_draws))
-    if problem := _already_wrong(mean_error.centre(), target_error):
+    problem = _already_wrong(mean_error.centre(), target_error)
+    if problem is not None:
         return problem
 
     def widths(sigma: float) -> dict[str, Any]:
@@ -69,7 +70,8 @@ def magnitude_sigma(
 ) -> MagnitudeSigma | Undefined:  # fmt: skip
     """The magnitude-aware scale; the standard deviation is the root of ``σ'²w² + ε²``."""
     mean_error = _MeanError(params, forward, loss, subset, noise_seeds(rng, n_draws))
-    if problem := _already_wrong(mean_error.centre(), target_error):
+    problem = _already_wrong(mean_error.centre(), target_error)
+    if problem is not None:
         return problem
 
     def widths(sigma: float) -> dict[str, Any]:
@@ -129,7 +131,8 @@ def _worst_search(
     def error(point: Params) -> float:
         return float(mean_loss_and_error(statistic, [point], subset.batches, params)[0, 1])
 
-    if problem := _already_wrong(error(params), target):
+    problem = _already_wrong(error(params), target)
+    if problem is not None:
         return problem
     return find_largest_sigma(lambda alpha: error(ascend(objective, params, radii(alpha), steps=steps).worst) <= target, start=start, rtol=rtol)
 
