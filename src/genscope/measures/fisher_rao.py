@@ -6,6 +6,7 @@ from genscope.core.catalogue import measure
 from genscope.measures.ingredients.layers import LayerNorms
 from genscope.measures.ingredients.losses import example_losses
 from genscope.measures.ingredients.outputs import Outputs
+from genscope.measures.ingredients.points import twice_differentiable
 from genscope.measures.ingredients.subset import Subset
 from genscope.measures.ingredients.types import Forward, Params
 
@@ -19,7 +20,32 @@ from genscope.measures.ingredients.types import Forward, Params
     cost="one forward and one forward-mode derivative of the subset",
 )
 def fisher_rao_norm(params: Params, forward: Forward, loss: str, subset: Subset) -> float:
-    """``‖θ‖²_fr = E⟨θ, ∇_θ ℓ⟩²`` with the empirical Fisher matrix, by one derivative along θ; right for every network, biases included."""
+    """The Fisher–Rao norm by its definition, right for every network.
+
+    Formula:
+        θᵀ I(θ) θ = E⟨θ, ∇_θ ℓ⟩² with the empirical Fisher matrix, by one derivative along θ.
+    Reading:
+        How much the losses change when all weights grow together.
+    Args:
+        params: parameters, name to tensor.
+        forward: forward(params, x) -> logits [examples, classes].
+        loss: name of the loss.
+        subset: the random examples that costly measures share.
+    Returns:
+        A number; unit nats^2.
+    Raises:
+        Nothing; a non-finite result becomes a status.
+    Invariances:
+        Rescaling units (incoming times c, outgoing over c), permuting hidden units.
+    Cost:
+        One forward and one forward-mode derivative of the subset.
+    Source:
+        Liang et al. 2019, definition 2.
+    Example:
+        >>> from genscope.measures.ingredients.worked_example import value_of
+        >>> value_of("fisher_rao_norm")
+        0.124
+    """
     import torch
 
     total = 0.0
@@ -28,7 +54,8 @@ def fisher_rao_norm(params: Params, forward: Forward, loss: str, subset: Subset)
         def losses(point: Params, x=x, y=y):  # type: ignore[no-untyped-def]
             return example_losses(loss, forward(point, x), y)
 
-        slopes = torch.func.jvp(losses, (dict(params),), (dict(params),))[1]
+        with twice_differentiable():
+            slopes = torch.func.jvp(losses, (dict(params),), (dict(params),))[1]
         total += float(slopes.double().square().sum())
     return total / subset.n
 
@@ -42,7 +69,31 @@ def fisher_rao_norm(params: Params, forward: Forward, loss: str, subset: Subset)
     cost="one pass",
 )
 def fisher_rao_homogeneous(outputs: Outputs, layer_norms: tuple[LayerNorms, ...], loss: str) -> float:
-    """``K² E⟨∇_f ℓ, f⟩²`` with K weight matrices; equals ``fisher_rao_norm`` on a bias-free feed-forward ReLU network."""
+    """The Fisher–Rao norm by its closed form for homogeneous networks.
+
+    Formula:
+        K² E⟨∇_f ℓ, f⟩² with K weight matrices.
+    Reading:
+        Equals fisher_rao_norm on a bias-free feed-forward ReLU network.
+    Args:
+        outputs: logits, labels, losses and errors of the training data.
+        layer_norms: norms of every weight matrix, in order.
+        loss: name of the loss.
+    Returns:
+        A number; unit nats^2.
+    Raises:
+        Nothing; undefined for a network without weight matrices.
+    Invariances:
+        Rescaling units (incoming times c, outgoing over c), permuting hidden units.
+    Cost:
+        One pass.
+    Source:
+        Liang et al. 2019, theorem 1; Jiang et al. 2020, fisher-rao.
+    Example:
+        >>> from genscope.measures.ingredients.worked_example import value_of
+        >>> value_of("fisher_rao_homogeneous")
+        0.124
+    """
     import torch
 
     logits = torch.from_numpy(outputs.logits).requires_grad_(True)

@@ -49,8 +49,10 @@ def open_data(data: Any, *, name: str, dtype: torch.dtype, device: torch.device)
     notes: tuple[str, ...] = ()
     if isinstance(data, DataLoader):
         source, notes = _ordered(data, name)
-    elif isinstance(data, tuple | list) and len(data) == 2:
+    elif isinstance(data, tuple | list) and len(data) == 2 and not _is_pair(data[0]):
         source = _Arrays(*data, name=name)
+    elif isinstance(data, tuple | list) and data and _is_pair(data[0]) and np.ndim(data[0][1]) == 1:
+        source = data  # already batches
     elif hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, Mapping | str | np.ndarray | Tensor):
         source = DataLoader(data, batch_size=BATCH, shuffle=False)
     elif hasattr(data, "__iter__") and not hasattr(data, "__next__") and not isinstance(data, Mapping | str | np.ndarray | Tensor):
@@ -142,6 +144,10 @@ def placed(x: Any, dtype: torch.dtype, device: torch.device) -> Any:
 def _channels_last(value: Tensor) -> Tensor:
     """Images in the memory order that convolutions are fastest in (twice as fast on a CPU); the values are the same."""
     return value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 and value.is_floating_point() else value
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(part, Tensor | np.ndarray) for part in value)
 
 
 def _pair(batch: Any) -> tuple[Any, Any]:

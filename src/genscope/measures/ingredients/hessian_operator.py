@@ -8,6 +8,7 @@ import numpy as np
 from genscope.core.catalogue import ingredient
 from genscope.core.status import Undefined
 from genscope.measures.ingredients.losses import example_losses
+from genscope.measures.ingredients.points import twice_differentiable
 from genscope.measures.ingredients.subset import Subset
 from genscope.measures.ingredients.types import Forward, Params
 
@@ -78,9 +79,10 @@ def hessian_of(params: Params, forward: Forward, loss: str, batches: tuple[tuple
 
     def gradients() -> list[tuple[Any, ...]]:
         found = []
-        for x, y in batches:
-            value = example_losses(loss, forward(leaves, x), y).sum() / n
-            found.append(torch.autograd.grad(value, tuple(leaves.values()), create_graph=True, allow_unused=True))
+        with twice_differentiable():
+            for x, y in batches:
+                value = example_losses(loss, forward(leaves, x), y).sum() / n
+                found.append(torch.autograd.grad(value, tuple(leaves.values()), create_graph=True, allow_unused=True))
         return found
 
     return HessianOperator(params, gradients, tuple(leaves.values()))

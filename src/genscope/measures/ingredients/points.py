@@ -1,6 +1,7 @@
 """What the perturbation measures share: mean loss and error at other weights, gradients of the mean loss, and the widths of perturbations."""
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,13 @@ def normalized_logits(logits: Any, unit: bool) -> Any:
     return logits / torch.linalg.vector_norm(logits, dim=-1, keepdim=True).clamp_min(torch.finfo(logits.dtype).tiny)
 
 
+def twice_differentiable() -> AbstractContextManager[None]:
+    """Attention by plain matrix products: the fused kernels have neither second nor forward-mode derivatives."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    return sdpa_kernel(SDPBackend.MATH)
+
+
 def mean_loss_and_error(statistic: Statistic, points: Iterable[Params], batches: Chosen, params: Params) -> np.ndarray:
     """Mean loss and mean error over the examples at each point, ``[points, 2]``."""
     n = sum(len(y) for _, y in batches)
@@ -50,7 +58,7 @@ def loss_and_gradient(forward: Forward, loss: str, batches: Chosen, *, unit_logi
         for x, y in batches:
             value = example_losses(loss, normalized_logits(forward(leaves, x), unit_logits), y).sum() / n
             parts = torch.autograd.grad(value, tuple(leaves.values()), allow_unused=True)
-            total += float(value)
+            total += float(value.detach())
             gradient = [known if part is None else known + part for known, part in zip(gradient, parts, strict=True)]
         return total, dict(zip(leaves, gradient, strict=True))
 
