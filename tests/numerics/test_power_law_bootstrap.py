@@ -8,7 +8,7 @@ from genscope.numerics.power_law import fit_power_law
 from genscope.numerics.power_law_bootstrap import bootstrap_power_law, goodness_of_fit
 
 # alpha - 1 only scales the logarithms, so exponents share the repeats
-REPEATS = {50: 40, 200: 40, 1000: 24, 4000: 8}
+REPEATS = {50: 40, 200: 30, 1000: 14, 4000: 6}
 
 
 @pytest.mark.parametrize("n", REPEATS)

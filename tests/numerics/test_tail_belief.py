@@ -20,11 +20,11 @@ def judged(values: np.ndarray, rng: np.random.Generator) -> str:
     return belief(fit, p_value=p_value, low=found.low, high=found.high, alternatives=compare_tail(values, fit))[0]
 
 
-@pytest.mark.parametrize(("rows", "cols"), [(50, 50), (50, 500), (100, 300), (200, 200), (400, 600)])
+@pytest.mark.parametrize(("rows", "cols"), [(50, 50), (50, 500), (100, 300), (200, 200), (300, 400)])
 @pytest.mark.parametrize("uniform", [False, True])
 def test_matrices_of_independent_entries_are_doubted(rows: int, cols: int, uniform: bool) -> None:
     rng = np.random.default_rng([rows, cols, uniform])
-    repeats = 16 if rows <= 100 else 5
+    repeats = 16 if rows <= 50 else 6
     statuses = [judged(noise_eigenvalues(rows, cols, rng, uniform=uniform), rng) for _ in range(repeats)]
     assert statuses.count("ok") <= repeats // 16
 
@@ -32,7 +32,7 @@ def test_matrices_of_independent_entries_are_doubted(rows: int, cols: int, unifo
 @pytest.mark.parametrize("n", [50, 200, 1000])
 def test_planted_power_laws_are_believed(n: int) -> None:
     rng = np.random.default_rng(n)
-    statuses = [judged(planted_power_law(n, alpha, rng), rng) for alpha in (2.0, 2.5, 3.0, 4.0, 6.0) for _ in range(8)]
+    statuses = [judged(planted_power_law(n, alpha, rng), rng) for alpha in (2.0, 2.5, 3.0, 4.0, 6.0) for _ in range(6)]
     assert statuses.count("ok") >= 0.9 * len(statuses)
 
 

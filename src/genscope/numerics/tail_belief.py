@@ -30,9 +30,10 @@ def belief(
     4. Vuong's statistic prefers the exponential by 1.96 standard deviations;
     5. a truncation improves the fit with ``p < 0.01``.
 
-    Calibration (``benchmarks/power_law.py``): of 1098 Gaussian and uniform matrices, 50 to 1000 rows, aspect 1 to 10, one is believed;
-    of 1500 pure power laws, alpha 2 to 6, n 50 to 1000, 98 %; of tails of a fifth of the spectrum on a flat bulk 93 % from 500
-    eigenvalues on, two thirds at 50. Without resampling (2 and 3 missing) a quarter of the noise matrices of 50 rows pass.
+    Calibration (``benchmarks/power_law.py belief``): of Gaussian and uniform matrices, 50 to 1000 rows, aspect 1 to 10, at most 2 % of
+    any kind are believed; of pure power laws, alpha 2 to 6, n 50 to 1000, 95 to 100 %; of tails that hold a fifth of the spectrum on a
+    flat bulk 93 % from 500 eigenvalues on, 65 % at 50. Without resampling (2 and 3 missing) most noise matrices of 50 rows pass: ask
+    for it.
 
     Args:
         fit: the fit.
