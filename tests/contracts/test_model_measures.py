@@ -6,10 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-
-from genscope.core.estimate import Estimate
-from genscope.core.status import STATUSES, Undefined
-from genscope.sources.model import default_measures
 from tests.measures.networks_by_hand import (
     CATALOGUE,
     compute,
@@ -21,6 +17,10 @@ from tests.measures.networks_by_hand import (
     random_weights,
     roots_of,
 )
+
+from genscope.core.estimate import Estimate
+from genscope.core.status import STATUSES, Undefined
+from genscope.sources.model import default_measures
 
 MEASURES = default_measures("default", CATALOGUE)
 CHANGES: dict[str, Callable[[list[torch.Tensor]], list[torch.Tensor]]] = {
@@ -45,7 +45,8 @@ def reference() -> dict[str, Any]:
 def changed() -> dict[str, dict[str, Any]]:
     start = random_weights(seed=99)
     return {
-        name: compute(roots_of(change(WEIGHTS), initial=change(start) if name == "permutation" else start), MEASURES) for name, change in CHANGES.items()
+        name: compute(roots_of(change(WEIGHTS), initial=change(start) if name == "permutation" else start), MEASURES)
+        for name, change in CHANGES.items()
     }
 
 
@@ -69,7 +70,9 @@ def test_almost_all_are_defined_here(reference: dict[str, Any]) -> None:
     assert set(undefined) <= {"kl_at_sharpness"}, undefined
 
 
-CASES = [(name, change) for name in MEASURES for change in CATALOGUE.nodes[name].facts["invariant_to"] if change != "permutation" or name not in SAMPLED]
+CASES = [
+    (name, change) for name in MEASURES for change in CATALOGUE.nodes[name].facts["invariant_to"] if change != "permutation" or name not in SAMPLED
+]
 
 
 @pytest.mark.parametrize(("name", "change"), CASES, ids=lambda value: str(value))
@@ -79,7 +82,12 @@ def test_stated_invariances_hold(reference: dict[str, Any], changed: dict[str, d
     assert numbers(after) == pytest.approx(numbers(before), rel=1e-6, abs=1e-9)
 
 
-NOTICED = [("l2_over_margin", "node_rescaling"), ("keskar_sharpness", "node_rescaling"), ("hessian_trace", "node_rescaling"), ("margin", "layer_scaling")]
+NOTICED = [
+    ("l2_over_margin", "node_rescaling"),
+    ("keskar_sharpness", "node_rescaling"),
+    ("hessian_trace", "node_rescaling"),
+    ("margin", "layer_scaling"),
+]
 
 
 @pytest.mark.parametrize(("name", "change"), NOTICED)

@@ -1,5 +1,6 @@
 """Small bias-free ReLU networks as roots, and the transformations that measures may or may not notice."""
 
+import itertools
 from typing import Any
 
 import torch
@@ -26,17 +27,19 @@ def chain(weights: list[torch.Tensor]) -> nn.Sequential:
 
 def random_weights(widths: tuple[int, ...] = (6, 9, 8, 3), seed: int = 0) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(b, a, generator=generator, dtype=torch.float64) / a**0.5 for a, b in zip(widths[:-1], widths[1:], strict=True)]
+    return [torch.randn(b, a, generator=generator, dtype=torch.float64) / a**0.5 for a, b in itertools.pairwise(widths)]
 
 
-def roots_of(weights: list[torch.Tensor], initial: list[torch.Tensor] | None = None, n: int = 60, teacher: list[torch.Tensor] | None = None) -> dict[str, Any]:
+def roots_of(
+    weights: list[torch.Tensor], initial: list[torch.Tensor] | None = None, n: int = 60, teacher: list[torch.Tensor] | None = None
+) -> dict[str, Any]:
     """Roots whose labels are the ``teacher``'s own answers (default: the network's), so that all margins are positive."""
     net = chain(weights)
     network = wrap_module(net)
     x = torch.randn(n, weights[0].shape[1], generator=torch.Generator().manual_seed(7), dtype=torch.float64)
     with torch.no_grad():
         y = chain(teacher or weights)(x).argmax(1)
-    start = initial if initial is not None else random_weights(tuple([weights[0].shape[1], *(len(w) for w in weights)]), seed=99)
+    start = initial if initial is not None else random_weights((weights[0].shape[1], *(len(w) for w in weights)), seed=99)
     return {
         "network": network,
         "graph": trace(network, x[:3]),

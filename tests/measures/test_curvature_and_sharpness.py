@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from tests.measures.networks_by_hand import chain, compute, random_weights, roots_of
 
 from genscope.core.estimate import Estimate
 from genscope.core.status import Undefined
 from genscope.measures.ingredients.hessian_operator import hessian_of
 from genscope.measures.ingredients.losses import example_losses
-from tests.measures.networks_by_hand import chain, compute, random_weights, roots_of
 
 WEIGHTS = random_weights((4, 5, 3))
 ROOTS = roots_of(WEIGHTS)
@@ -67,7 +67,11 @@ def test_filter_normalized_noise_of_a_quadratic() -> None:
 
 
 def test_worst_case_of_a_one_weight_quadratic_is_exact() -> None:
-    roots = {**roots_of([torch.tensor([[2.0]], dtype=torch.float64)]), "loss": "squared", "batches": [(torch.ones(4, 1).double(), torch.ones(4).long())]}
+    roots = {
+        **roots_of([torch.tensor([[2.0]], dtype=torch.float64)]),
+        "loss": "squared",
+        "batches": [(torch.ones(4, 1).double(), torch.ones(4).long())],
+    }
     roots |= {"n_examples": 4, "n_classes": 2}
     # (w − 1)² at w = 2; the worst point of |δ| ≤ ρ·2 is w = 2 + 2ρ.
     assert compute(roots, ["adaptive_sharpness"], rho=0.1)["adaptive_sharpness"].value == pytest.approx(1.2**2 - 1)

@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from tests.measures.networks_by_hand import chain, compute, random_weights, roots_of
 from torch.nn import functional
 
 from genscope.measures.first_order_law import first_order_law, mean_centred_margin, null_control
 from genscope.measures.ingredients.normalization import Normalization
 from genscope.measures.ingredients.outputs import Outputs
 from genscope.measures.normalized_loss import normalized_loss_of
-from tests.measures.networks_by_hand import chain, compute, random_weights, roots_of
 
 WEIGHTS = random_weights()
 ROOTS = roots_of(WEIGHTS)

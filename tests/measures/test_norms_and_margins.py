@@ -6,14 +6,17 @@ import math
 import numpy as np
 import pytest
 import torch
+from tests.measures.networks_by_hand import compute, random_weights, roots_of
 
 from genscope.core.estimate import Estimate
 from genscope.core.status import Undefined
 from genscope.measures.ingredients.layers import norms_of, spectral_norm
 from genscope.measures.margins import order_statistic
-from tests.measures.networks_by_hand import compute, random_weights, roots_of
 
-W1, W2 = torch.tensor([[3.0, 0.0], [-1.0, 1.0], [1.0, -2.0]], dtype=torch.float64), torch.tensor([[1.0, -2.0, 0.5], [0.0, 1.0, 1.0]], dtype=torch.float64)
+W1, W2 = (
+    torch.tensor([[3.0, 0.0], [-1.0, 1.0], [1.0, -2.0]], dtype=torch.float64),
+    torch.tensor([[1.0, -2.0, 0.5], [0.0, 1.0, 1.0]], dtype=torch.float64),
+)
 ROOTS = roots_of([W1, W2])
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import norm
+from tests.measures.networks_by_hand import compute, random_weights, roots_of
 
 from genscope.core.estimate import Estimate
 from genscope.core.status import Undefined
 from genscope.measures.certificate import Certificate, certify, sigma_grid
-from tests.measures.networks_by_hand import compute, random_weights, roots_of
 
 WEIGHTS = random_weights((4, 5, 3))
 ROOTS = roots_of(WEIGHTS)

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from tests.measures.networks_by_hand import compute, random_weights, roots_of
 
 from genscope.core.estimate import Estimate
 from genscope.core.status import Undefined
 from genscope.measures.ingredients.relu_conditions import condition_one, condition_three, condition_two, masked_weights
 from genscope.measures.theorem_one import theorem_one_bound
-from tests.measures.networks_by_hand import compute, random_weights, roots_of
 
 WEIGHTS = random_weights((6, 20, 20, 4))
 ROOTS = roots_of(WEIGHTS)
@@ -41,9 +41,7 @@ def test_condition_one_from_its_definition() -> None:
 
     found = condition_one(masked_weights(CHAIN, x), x)
     for c in range(3):
-        by_hand = min(
-            math.sqrt(layers[c].shape[0]) * norm(a, b) / (norm(c + 1, b) * norm(a, c)) for a in range(c + 1) for b in range(c + 1, 4)
-        )
+        by_hand = min(math.sqrt(layers[c].shape[0]) * norm(a, b) / (norm(c + 1, b) * norm(a, c)) for a in range(c + 1) for b in range(c + 1, 4))
         assert found[c] == pytest.approx(by_hand)
 
 

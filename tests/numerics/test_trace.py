@@ -31,7 +31,9 @@ def test_unbiased_and_sem_is_honest(estimator: Estimator) -> None:
 
 def test_the_range_makes_the_difference() -> None:
     matrix = decaying()
-    spread = {e: np.std([e(multiply(matrix), 80, 30, np.random.default_rng(s)).value for s in range(30)]) for e in (hutchinson, hutch_plus_plus, xtrace)}
+    spread = {
+        e: np.std([e(multiply(matrix), 80, 30, np.random.default_rng(s)).value for s in range(30)]) for e in (hutchinson, hutch_plus_plus, xtrace)
+    }
     assert spread[hutch_plus_plus] < spread[hutchinson] / 2
     assert spread[xtrace] < spread[hutchinson] / 2
 

@@ -98,7 +98,9 @@ def test_batch_norm_is_folded_and_initial_weights_follow() -> None:
     x = torch.randn(40, 1, 5, 5)
     y = (x.mean((1, 2, 3)) > 0).long()
     model(x)
-    result = assess(model, (x, y), initial=initial.state_dict(), measures=["train_error", "l2_dist", "pac_bayes_certificate_init", "n_params"], budget="fast")
+    result = assess(
+        model, (x, y), initial=initial.state_dict(), measures=["train_error", "l2_dist", "pac_bayes_certificate_init", "n_params"], budget="fast"
+    )
     rows = {row["measure"]: row for row in result.rows}
     assert any("folded into 1" in note for note in result.tail["notes"])
     assert rows["n_params"]["value"] == 27 + 3 + 54 + 2
@@ -218,7 +220,7 @@ def test_usage_errors() -> None:
         assess(net(), (X, Y), measures=["margni"])
     with pytest.raises(UsageError, match="no loss"):
         assess(net(), (X, Y), loss="hinge")
-    with pytest.raises(UsageError, match="no option|has an option"):
+    with pytest.raises(UsageError, match="has an option"):
         assess(net(), (X, Y), options={"n_drawz": 3})
     with pytest.raises(GenscopeError, match="device"):
         assess(net(), (X, Y), device="cuda:99")
