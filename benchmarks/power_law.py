@@ -1,6 +1,6 @@
 """The tail fit: milliseconds of the exact scan and of resampling, coverage of the interval, and how often a fit is believed.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/power_law.py speed | coverage | belief
+OPENBLAS_NUM_THREADS=1 python benchmarks/power_law.py speed | coverage | belief
 """
 
 import sys
