@@ -133,3 +133,29 @@ def test_models_without_values_are_refused_in_a_sentence(model, words):
 def test_outputs_without_logits_are_refused():
     with pytest.raises(UnsupportedInput, match="no logits"):
         logits_of({"hidden": 3})
+
+
+def test_no_function_of_the_floor_changes_the_model(zoo):
+    from genscope.networks.determinism import require_deterministic
+    from genscope.networks.fold_batch_norm import fold_batch_norm
+    from genscope.networks.homogeneity import euler_errors, homogeneity, homogeneity_error
+    from genscope.networks.layer_operators import layer_operators
+    from genscope.networks.lipschitz import jacobian_norms, log_lipschitz_bound
+    from genscope.networks.normalize import normalize_by_output, normalize_layers
+    from genscope.networks.path_norm import log_path_norm
+    from genscope.networks.trace import trace
+
+    model = zoo.shake(models.small_conv((3, 4), image_size=12, batch_norm=True)).train()
+    model(torch.randn(4, 3, 12, 12)).sum().backward()
+    model.fc.weight.requires_grad_(False)
+    x = torch.randn(4, 3, 12, 12)
+    kept = x.clone()
+    before = fingerprint(model)
+    network = require_deterministic(model, x)
+    graph = trace(model, x)
+    fold_batch_norm(graph, x)
+    homogeneity(graph), homogeneity_error(network, x, 3), euler_errors(network, x)
+    normalize_layers(graph), normalize_by_output(network, x)
+    log_path_norm(graph), layer_operators(graph), log_lipschitz_bound(graph), jacobian_norms(network, x)
+    assert same(before, fingerprint(model))
+    assert torch.equal(x, kept)

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from genscope.core.matrices import ConvOperator
 from genscope.networks.layer_operators import layer_operators, top_singular_value
 from genscope.networks.trace import trace
+from genscope.numerics.convolution import convolution_singular_values
 from genscope.training import models
 
 KERNEL = torch.tensor([[2.0, 7.0, -1.0], [1.0, 3.0, -8.0], [5.0, -3.0, 1.0]])
@@ -54,6 +56,14 @@ def test_against_the_dense_matrix_of_the_layer(module, shape):
     exact = dense_norm(module, shape)
     assert found.operator_norm == pytest.approx(exact, rel=1e-8)
     assert found.operator_norm <= found.upper_bound * (1 + 1e-9) or "reflect" in str(module)
+
+
+@pytest.mark.parametrize(("stride", "groups"), [(1, 1), (2, 1), (1, 2), (2, 2)])
+def test_circular_convolutions_against_their_fourier_spectrum(stride, groups):
+    module = nn.Conv2d(4, 6, 3, stride=stride, groups=groups, padding=1, padding_mode="circular", bias=False).double()
+    (found,) = layer_operators(trace(module, torch.zeros(1, 4, 12, 12, dtype=torch.float64)), tolerance=1e-7)
+    operator = ConvOperator(module.weight.detach().numpy(), (12, 12), (stride, stride), "circular", groups)
+    assert found.operator_norm == pytest.approx(float(convolution_singular_values(operator).values[0]), rel=1e-9)
 
 
 def test_the_default_tolerance_is_good_to_its_word():

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from genscope.core.status import Undefined
 from genscope.errors import UnsupportedInput
 from genscope.networks.functional import wrap_module
 from genscope.networks.normalize import log_entry_norm, normalize_by_output, normalize_layers
@@ -62,6 +63,7 @@ def test_deep_networks_do_not_overflow():
         parameter.data *= 1e6
     found = normalize_layers(trace(model, torch.ones(2, 4)))
     assert found.log_product > 700
+    assert isinstance(found.error, Undefined)
     assert torch.isfinite(found.network(torch.ones(2, 4, dtype=torch.float64))).all()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genscope.core.status import Undefined
 from genscope.core.text import display_name
 from genscope.errors import UnsupportedInput
 from genscope.networks.functional import Network, cast
@@ -16,6 +17,9 @@ from genscope.networks.homogeneity import PASSING_KINDS
 from genscope.networks.operations import operation_name
 from genscope.networks.path_norm import folded_graph
 from genscope.networks.trace import relative_error
+
+# Beyond this, exp overflows or vanishes in float64.
+LARGEST_LOG = 700.0
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Normalized:
         log_product: natural logarithm of the factor between f and f̃.
         method: ``layers`` or ``output``.
         p: exponent of the norm.
-        error: largest relative difference between f and ``exp(log_product) · f̃`` on the example, in float64.
+        error: largest relative difference between f and ``exp(log_product) · f̃`` on the example, in float64; ``Undefined`` where f overflows.
         label: one sentence on what was done.
     """
 
@@ -37,7 +41,7 @@ class Normalized:
     log_product: float
     method: str
     p: float
-    error: float
+    error: float | Undefined
     label: str
 
 
@@ -95,8 +99,10 @@ def normalize_layers(graph: Graph, p: float = 2.0) -> Normalized:
     with torch.no_grad():
         found = normalized.run(normalized.params, normalized.buffers, plain.example)
         expected = plain.run(plain.params, plain.buffers, plain.example)
-    # Compared on the scale of f̃, where neither side can overflow.
-    error = relative_error(found, expected * math.exp(-log_product)) if abs(log_product) < 600 else math.nan
+    error: float | Undefined = Undefined("the logits overflow float64, so that the two sides cannot be compared")
+    if bool(expected.isfinite().all()) and abs(log_product) < LARGEST_LOG:
+        # Compared on the scale of f̃, which is the smaller one.
+        error = relative_error(found, expected * math.exp(-log_product))
     label = f"every layer divided by its entrywise l{p:g} norm, later biases by the running product"
     return Normalized(normalized.network(), walker.log_norms, log_product, "layers", p, error, label)
 
