@@ -59,7 +59,7 @@ def test_first_order_law() -> None:
         rho = rng.uniform(3e3, 9e3)
         losses = [normalized_loss_of(outputs(*data), Normalization(math.log(rho), "layers", ""), "cross_entropy") for data in (train, test)]
         points.append((*losses, mean_centred_margin(*train), mean_centred_margin(*test)))
-    law = first_order_law(*np.array(points).T, n_classes=10)
+    law = first_order_law(*np.array(points).T, 10)
     np.testing.assert_allclose(law.measured, law.predicted, rtol=0.01)
     assert abs(law.fixed_point - math.log(10)) < 0.03
     assert 0.7 < law.slope < 0.9

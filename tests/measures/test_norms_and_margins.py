@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ W1, W2 = (
 ROOTS = roots_of([W1, W2])
 
 
-def value(name: str, **options: float) -> float:
+def value(name: str, **options: Any) -> float:
     found = compute(ROOTS, [name], **options)[name]
     assert not isinstance(found, Undefined), found
     return found.value if isinstance(found, Estimate) else found

@@ -41,7 +41,7 @@ def model() -> nn.Sequential:
 
 def run(model: nn.Module, train: Any, **more: Any) -> dict[str, dict[str, Any]]:
     result = assess(model, train, **{"measures": CHEAP, "budget": "fast", **more})
-    return {row["measure"]: row for row in result.rows}
+    return {row["measure"]: dict(row) for row in result.rows}
 
 
 def test_the_contract_of_the_rows(model: nn.Module) -> None:

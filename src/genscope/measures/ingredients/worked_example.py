@@ -7,10 +7,10 @@ and ``x = (0, 1)`` of class 1: outputs (2, −2) and (−1, 1), margins 4 and 2.
 from functools import lru_cache
 from typing import Any
 
-from genscope.core.catalogue import default_catalogue
 from genscope.core.estimate import Estimate
 from genscope.core.resolver import execute, plan
 from genscope.core.status import Undefined
+from genscope.measures.load import load_all_measures
 
 
 @lru_cache(maxsize=1)
@@ -43,7 +43,8 @@ def worked_roots() -> dict[str, Any]:
 
 def value_of(name: str, **options: Any) -> Any:
     """The value of a measure on the worked example, to four digits: a number, one per layer, or the reason why there is none."""
-    value = execute(plan([name], worked_roots(), default_catalogue), worked_roots(), options=options)[name]
+    catalogue = load_all_measures()
+    value = execute(plan([name], worked_roots(), catalogue), worked_roots(), options=options)[name]
     if isinstance(value, dict):
         return {layer: _rounded(item) for layer, item in value.items()}
     return _rounded(value)
