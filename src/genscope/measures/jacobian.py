@@ -57,7 +57,29 @@ def _mean(values: np.ndarray) -> Estimate:
     cost="one backward per class",
 )
 def jacobian_frobenius_norm(jacobian_norms: JacobianNorms) -> Estimate:
-    """The mean of ``‖∂f/∂x‖_F`` over training examples, with its 95 % interval."""
+    """The mean Frobenius norm of the input–output Jacobian at training examples.
+
+    Formula:
+        E‖∂f/∂x‖_F, with its 95 % interval.
+    Reading:
+        How strongly the outputs react to the input where the data are.
+    Args:
+        jacobian_norms: norms of the Jacobian at each example.
+    Returns:
+        A number with its interval; unit logits per input unit.
+    Raises:
+        Nothing; undefined for integer inputs and for very many classes.
+    Invariances:
+        Rescaling units (incoming times c, outgoing over c), permuting hidden units.
+    Cost:
+        One backward per class.
+    Source:
+        Novak et al. 2018.
+    Example:
+        >>> from genscope.measures.ingredients.worked_example import value_of
+        >>> value_of("jacobian_frobenius_norm")
+        2.121
+    """
     return _mean(jacobian_norms.frobenius)
 
 
@@ -70,7 +92,29 @@ def jacobian_frobenius_norm(jacobian_norms: JacobianNorms) -> Estimate:
     cost="one backward per class",
 )
 def jacobian_spectral_norm(jacobian_norms: JacobianNorms) -> Estimate:
-    """The mean of ``‖∂f/∂x‖₂`` over training examples; its maximum is a lower bound of the Lipschitz constant."""
+    """The mean spectral norm of the input–output Jacobian at training examples.
+
+    Formula:
+        E‖∂f/∂x‖₂, with its 95 % interval.
+    Reading:
+        How strongly the outputs react to the worst small change of the input.
+    Args:
+        jacobian_norms: norms of the Jacobian at each example.
+    Returns:
+        A number with its interval; unit logits per input unit.
+    Raises:
+        Nothing; undefined for integer inputs and for very many classes.
+    Invariances:
+        Rescaling units (incoming times c, outgoing over c), permuting hidden units.
+    Cost:
+        One backward per class.
+    Source:
+        Novak et al. 2018.
+    Example:
+        >>> from genscope.measures.ingredients.worked_example import value_of
+        >>> value_of("jacobian_spectral_norm")
+        2.121
+    """
     return _mean(jacobian_norms.spectral)
 
 
@@ -83,5 +127,27 @@ def jacobian_spectral_norm(jacobian_norms: JacobianNorms) -> Estimate:
     cost="one backward per class",
 )
 def lipschitz_lower_bound(jacobian_norms: JacobianNorms) -> float:
-    """The largest ``‖∂f/∂x‖₂`` seen: the Lipschitz constant is at least this."""
+    """The largest spectral norm of the Jacobian seen.
+
+    Formula:
+        max_i ‖∂f/∂x(x_i)‖₂.
+    Reading:
+        The Lipschitz constant is at least this.
+    Args:
+        jacobian_norms: norms of the Jacobian at each example.
+    Returns:
+        A number; unit logits per input unit.
+    Raises:
+        Nothing; undefined for integer inputs and for very many classes.
+    Invariances:
+        Rescaling units (incoming times c, outgoing over c), permuting hidden units.
+    Cost:
+        One backward per class.
+    Source:
+        Neyshabur et al. 2017, section 2.3.
+    Example:
+        >>> from genscope.measures.ingredients.worked_example import value_of
+        >>> value_of("lipschitz_lower_bound")
+        2.828
+    """
     return float(jacobian_norms.spectral.max())

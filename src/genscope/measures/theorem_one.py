@@ -4,100 +4,16 @@ All quantities are for inputs of unit norm, biases set to zero. ``D_i`` is the a
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from genscope.core.catalogue import ingredient, measure
+from genscope.core.catalogue import measure
 from genscope.core.estimate import Estimate
 from genscope.core.status import Undefined
 from genscope.measures.ingredients.mlp import ReluChain
+from genscope.measures.ingredients.relu_conditions import Conditions, condition_one, masked_weights
 
 _S4 = "Neyshabur et al. 2017, theorem 1"
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What the three conditions come out as.
-
-    Args:
-        mu: C1's constant, the smallest over inputs and splits ``a ≤ c < b``; larger is better conditioned.
-        mu_by_layer: the smallest over splits at each layer c (0 is the input).
-        c2: the constant of C2 per hidden layer: the largest share of units within δ of their kink, over δ.
-        c3: the constant of C3 per layer.
-        output_norm: mean ``‖f(x)‖`` over the unit inputs.
-    """
-
-    mu: float
-    mu_by_layer: np.ndarray
-    c2: np.ndarray
-    c3: np.ndarray
-    output_norm: float
-
-
-@ingredient
-def conditions(relu_chain: ReluChain, *, smallest_share: float = 0.05) -> Conditions | Undefined:
-    """C1–C3 over the given inputs; C2 looks at δ from the ``smallest_share`` quantile of the pre-activations up."""
-    mus, c2s, c3s, norms = [], [], [], []
-    for x in relu_chain.inputs:
-        masked = _masked(relu_chain, x)
-        hidden = relu_chain.preactivations(x)
-        if not masked[-1].any() or not np.linalg.norm(hidden[-1]):
-            return Undefined("all units of a layer are inactive on an input, so C1 has no constant there")
-        mus.append(condition_one(masked, x))
-        c2s.append([condition_two(values, smallest_share) for values in hidden[:-1]])
-        c3s.append([condition_three(weight, mask) for weight, mask in zip(relu_chain.weights, masked, strict=True)])
-        norms.append(float(np.linalg.norm(hidden[-1])))
-    by_layer = np.min(mus, axis=0)
-    return Conditions(float(by_layer.min()), by_layer, np.max(c2s, axis=0), np.max(c3s, axis=0), float(np.mean(norms)))
-
-
-def condition_one(masked: list[np.ndarray], x: np.ndarray) -> np.ndarray:
-    """For each split c, ``min √h_c ‖∏_a^b D W‖_F / (‖∏_{c+1}^b D W‖_F ‖∏_a^c D W‖_F)`` over ``a ≤ c < b``, where layer 0 is the input x.
-
-    Args:
-        masked: ``D_i W_i`` for i = 1…d.
-        x: the input, ``[h_0]``.
-
-    Returns:
-        ``[d]``, one constant per split point c = 0…d−1.
-    """
-    layers = [x[:, None], *masked]
-    depth = len(layers)
-    norms: dict[tuple[int, int], float] = {}
-    for a in range(depth):
-        product = layers[a]
-        norms[a, a] = float(np.linalg.norm(product))
-        for b in range(a + 1, depth):
-            product = layers[b] @ product
-            norms[a, b] = float(np.linalg.norm(product))
-    found = np.full(depth - 1, np.inf)
-    for (a, b), whole in norms.items():
-        for c in range(a, b):
-            parts = norms[c + 1, b] * norms[a, c]
-            if parts > 0:
-                found[c] = min(found[c], math.sqrt(layers[c].shape[0]) * whole / parts)
-    return found
-
-
-def condition_two(preactivations: np.ndarray, smallest_share: float = 0.0) -> float:
-    """``max_δ (share of units with |z| ≤ δ)/δ`` over δ at or above the ``smallest_share`` quantile of ``|z|``.
-
-    Without the lower limit the constant belongs to the single unit nearest its kink.
-
-    Example:
-        >>> condition_two(np.array([0.5, -1.0]))
-        1.0
-    """
-    ordered = np.sort(np.abs(preactivations))
-    share = np.arange(1, len(ordered) + 1) / len(ordered)
-    kept = (share >= smallest_share) & (ordered > 0)
-    return float(np.max(share[kept] / ordered[kept])) if kept.any() else math.inf
-
-
-def condition_three(weight: np.ndarray, masked: np.ndarray) -> float:
-    """``√h ‖W‖_{2,∞} / ‖D W‖_F``: how much larger the largest unit is than the average active one."""
-    return math.sqrt(len(weight)) * float(np.linalg.norm(weight, axis=1).max()) / float(np.linalg.norm(masked))
 
 
 @measure(
@@ -109,19 +25,87 @@ def condition_three(weight: np.ndarray, masked: np.ndarray) -> float:
     cost="d^2 matrix products per input",
 )
 def condition_c1(conditions: Conditions) -> dict[str, float]:
-    """``1/μ`` per split of the network: how much neighbouring layers cancel (4 at most in the paper)."""
+    """How much neighbouring layers cancel.
+
+    Formula:
+        1/μ per split c: ‖∏_a^b D W‖_F ≥ (μ/√h_c) ‖∏_{c+1}^b D W‖_F ‖∏_a^c D W‖_F for all a ≤ c < b, layer 0 being the input.
+    Reading:
+        At most 4 in the paper; larger is worse conditioned.
+    Args:
+        conditions: C1–C3.
+    Returns:
+        One number per layer; unit 1.
+    Raises:
+        Nothing; undefined when a whole layer is inactive.
+    Invariances:
+        Multiplying one bias-free layer by c, permuting hidden units.
+    Cost:
+        D^2 matrix products per input.
+    Source:
+        Neyshabur et al. 2017, theorem 1, C1.
+    Example:
+        >>> from genscope.measures.ingredients.worked_example import value_of
+        >>> value_of("condition_c1")
+        {'split after layer 0': 0.7071, 'split after layer 1': 1.0}
+    """
     return {f"split after layer {c}": float(1.0 / mu) for c, mu in enumerate(conditions.mu_by_layer)}
 
 
 @measure(symbol=r"C_2", unit="1", expects="larger gap", source=f"{_S4}, C2", invariant_to=("permutation",), cost="one forward per input")
 def condition_c2(conditions: Conditions, relu_chain: ReluChain) -> dict[str, float]:
-    """``C₂`` per hidden layer: how many units sit near their kink (5 at most in the paper)."""
+    """How many units sit near their kink.
+
+    Formula:
+        C₂ = max_δ (share of units with |pre-activation| ≤ δ)/δ per hidden layer, δ from a small quantile up.
+    Reading:
+        At most 5 in the paper; larger flips more easily.
+    Args:
+        conditions: C1–C3.
+        relu_chain: the network as a chain of matrices with unit inputs.
+    Returns:
+        One number per layer; unit 1.
+    Raises:
+        Nothing; undefined when a whole layer is inactive; undefined unless the network is a feed-forward ReLU chain.
+    Invariances:
+        Permuting hidden units.
+    Cost:
+        One forward per input.
+    Source:
+        Neyshabur et al. 2017, theorem 1, C2.
+    Example:
+        >>> from genscope.measures.ingredients.worked_example import value_of
+        >>> value_of("condition_c2")
+        {'0.weight': 1.0}
+    """
     return {name: float(value) for name, value in zip(relu_chain.names, conditions.c2, strict=False)}
 
 
 @measure(symbol=r"C_3", unit="1", expects="larger gap", source=f"{_S4}, C3", invariant_to=("layer_scaling", "permutation"), cost="O(n) per input")
 def condition_c3(conditions: Conditions, relu_chain: ReluChain) -> dict[str, float]:
-    """``C₃`` per layer: how spiky the largest unit is (3 at most in the paper)."""
+    """How spiky the largest unit of each layer is.
+
+    Formula:
+        C₃ = √h_i ‖W_i‖_{2,∞}/‖D_i W_i‖_F.
+    Reading:
+        At most 3 in the paper.
+    Args:
+        conditions: C1–C3.
+        relu_chain: the network as a chain of matrices with unit inputs.
+    Returns:
+        One number per layer; unit 1.
+    Raises:
+        Nothing; undefined when a whole layer is inactive; undefined unless the network is a feed-forward ReLU chain.
+    Invariances:
+        Multiplying one bias-free layer by c, permuting hidden units.
+    Cost:
+        O(n) per input.
+    Source:
+        Neyshabur et al. 2017, theorem 1, C3.
+    Example:
+        >>> from genscope.measures.ingredients.worked_example import value_of
+        >>> value_of("condition_c3")
+        {'0.weight': 2.828, '2.weight': 1.0}
+    """
     return {name: float(value) for name, value in zip(relu_chain.names, conditions.c3, strict=True)}
 
 
@@ -134,13 +118,35 @@ def condition_c3(conditions: Conditions, relu_chain: ReluChain) -> dict[str, flo
     cost="lemma_draws linear passes",
 )
 def lemma_one_ratio(relu_chain: ReluChain, rng: np.random.Generator, *, lemma_draws: int = 20, lemma_sigma: float = 1e-3) -> Estimate | Undefined:
-    """Left over right side of lemma 1, the largest over inputs (at most 1 where the lemma holds): perturbed weights, unchanged activations.
+    """Left over right side of lemma 1, by simulation.
 
-    ``E‖f_{w+ν} − f_w‖ ≤ (∏(1 + σ√(h_i h_{i−1})/(μ²‖D_iW_i‖_F)) − 1)‖f_w‖`` with the μ of each input.
+    Formula:
+        E‖f_{w+ν} − f_w‖ / [(∏(1 + σ√(h_i h_{i−1})/(μ²‖D_iW_i‖_F)) − 1)‖f_w‖], activations unchanged; the largest over inputs.
+    Reading:
+        At most 1 where the lemma holds.
+    Args:
+        relu_chain: the network as a chain of matrices with unit inputs.
+        rng: the node's own generator.
+        lemma_draws: noise draws.
+        lemma_sigma: noise of every weight.
+    Returns:
+        A number with its interval; unit 1.
+    Raises:
+        Nothing; undefined unless the network is a feed-forward ReLU chain.
+    Invariances:
+        Permuting hidden units.
+    Cost:
+        Lemma_draws linear passes.
+    Source:
+        Neyshabur et al. 2017, lemma 1.
+    Example:
+        >>> from genscope.measures.ingredients.worked_example import value_of
+        >>> value_of("lemma_one_ratio")
+        0.4807
     """
     ratios = []
     for x in relu_chain.inputs:
-        masked = _masked(relu_chain, x)
+        masked = masked_weights(relu_chain, x)
         output = float(np.linalg.norm(relu_chain.preactivations(x)[-1]))
         mu = float(condition_one(masked, x).min())
         if output == 0 or mu == 0:
@@ -169,7 +175,34 @@ def lemma_two_ratio(
     lemma_sigma: float = 1e-3,
     lemma_delta: float = 0.1,
 ) -> dict[str, float]:
-    """Activations that flip under noise over ``C₂ h_k C_δ σ ‖f^{k−1}‖``, the bound of lemma 2 with its hidden constant set to 1, per hidden layer."""
+    """Activations that flip under noise over the bound of lemma 2, per hidden layer.
+
+    Formula:
+        E‖D̂_k − D_k‖₁ / (C₂ h_k C_δ σ ‖f^{k−1}‖), the hidden constant of O(·) set to 1.
+    Reading:
+        The constant that lemma 2 would need.
+    Args:
+        relu_chain: the network as a chain of matrices with unit inputs.
+        conditions: C1–C3.
+        rng: the node's own generator.
+        lemma_draws: noise draws.
+        lemma_sigma: noise of every weight.
+        lemma_delta: δ of C_δ.
+    Returns:
+        One number per layer; unit 1.
+    Raises:
+        Nothing; undefined unless the network is a feed-forward ReLU chain; undefined when a whole layer is inactive.
+    Invariances:
+        Permuting hidden units.
+    Cost:
+        Lemma_draws forwards.
+    Source:
+        Neyshabur et al. 2017, lemma 2.
+    Example:
+        >>> from genscope.measures.ingredients.worked_example import value_of
+        >>> value_of("lemma_two_ratio")
+        {'0.weight': 173.7}
+    """
     worst = np.zeros(len(relu_chain.weights) - 1)
     for x in relu_chain.inputs:
         before = relu_chain.preactivations(x)
@@ -189,10 +222,32 @@ def lemma_two_ratio(
 def theorem_one_bound(
     conditions: Conditions, relu_chain: ReluChain, n_examples: int, *, lemma_delta: float = 0.1, bound_delta: float = 0.05
 ) -> Estimate | Undefined:
-    """The right side of theorem 1, its hidden constant set to 1 and σ_i chosen so that all γ_i are equal and the sum is smallest.
+    """The right side of theorem 1 with its hidden constant set to 1, at the best common γ.
 
-    ``[∏(1+γ) − 1 + ∏(1+γC₂C₃)(∏(1+γC_δC₂) − 1)] √2 E‖f(x)‖ + √((Σ‖W_i‖_F²/σ_i² + ln 1/δ)/m)``; √2 is the Lipschitz constant of
-    cross-entropy. With hidden constants it ranks networks; it certifies nothing.
+    Formula:
+        [∏(1+γ) − 1 + ∏(1+γC₂C₃)(∏(1+γC_δC₂) − 1)] √2 E‖f(x)‖ + √((Σ‖W_i‖_F²/σ_i² + ln 1/δ)/m).
+    Reading:
+        Ranks networks; with a hidden constant it certifies nothing.
+    Args:
+        conditions: C1–C3.
+        relu_chain: the network as a chain of matrices with unit inputs.
+        n_examples: training examples m.
+        lemma_delta: δ of C_δ.
+        bound_delta: probability that the bound fails.
+    Returns:
+        A number with its interval; unit nats.
+    Raises:
+        Nothing; undefined when a whole layer is inactive; undefined unless the network is a feed-forward ReLU chain.
+    Invariances:
+        Permuting hidden units.
+    Cost:
+        O(d).
+    Source:
+        Neyshabur et al. 2017, theorem 1.
+    Example:
+        >>> from genscope.measures.ingredients.worked_example import value_of
+        >>> value_of("theorem_one_bound")
+        15.7
     """
     if not np.isfinite(conditions.c2).all() or conditions.mu <= 0:
         return Undefined("a condition of theorem 1 has no finite constant on this network")
@@ -213,12 +268,6 @@ def theorem_one_bound(
 
 def _c_delta(width: int, delta: float) -> float:
     return (1.0 + delta) * math.sqrt(2.0 * math.log(max(width, 2)))
-
-
-def _masked(chain: ReluChain, x: np.ndarray) -> list[np.ndarray]:
-    hidden = chain.preactivations(x)
-    masks = [(values > 0).astype(float) for values in hidden[:-1]] + [np.ones(len(hidden[-1]))]
-    return [mask[:, None] * weight for mask, weight in zip(masks, chain.weights, strict=True)]
 
 
 def _linear_deviation(chain: ReluChain, x: np.ndarray, sigma: float, draws: int, rng: np.random.Generator) -> float:
