@@ -46,10 +46,11 @@ def plain_table(*columns: tuple[str, str]) -> "Table":
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for name, justify in columns:
-        table.add_column(
-            name, justify=justify, overflow="ellipsis" if justify == "left" else "fold", no_wrap=True, min_width=8 if name == "layer" else None
-        )  # type: ignore[arg-type]
+    for name, side in columns:
+        if side == "left":
+            table.add_column(name, justify="left", overflow="ellipsis", no_wrap=True, min_width=8 if name == "layer" else None)
+        else:
+            table.add_column(name, justify="right", overflow="fold", no_wrap=True)
     return table
 
 

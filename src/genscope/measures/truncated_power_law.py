@@ -15,7 +15,14 @@ def truncated_power_law(resolved_eigenvalues: np.ndarray, *, truncated_xmin: str
     return fit_truncated_tail(resolved_eigenvalues, xmin=truncated_xmin)
 
 
-@measure(symbol=r"\alpha_{\mathrm{TPL}}", unit="1", expects="larger gap", source=SOURCE, invariant_to=("scale", "rotation", "transpose"), when="asked")
+@measure(
+    symbol=r"\alpha_{\mathrm{TPL}}",
+    unit="1",
+    expects="larger gap",
+    source=SOURCE,
+    invariant_to=("scale", "rotation", "transpose"),
+    when="asked",
+)
 def alpha_truncated(truncated_power_law: TruncatedPowerLawFit) -> float | Undefined:
     """Exponent of the tail when it may be cut off exponentially.
 

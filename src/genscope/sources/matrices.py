@@ -120,7 +120,9 @@ class _Analysis:
         return run_tasks(worker, largest_first, jobs=self.execution.jobs or usable_cores(), engine=engine)
 
     def _assemble(self, cells: dict[str, Cell]) -> Result:
-        rows, curves, digests = [], {}, {}
+        rows: list[dict[str, Any]] = []
+        curves: dict[str, Any] = {}
+        digests: dict[str, str] = {}
         for spec in self.layout.matrices:
             if spec.key in self.refused:
                 rows.append(refused_row(spec, self.plan.wanted, self.refused[spec.key]))

@@ -96,4 +96,5 @@ def _number(value: Any) -> Any:
 
 
 def _resolver_options(options: AnalyzeOptions) -> dict[str, Any]:
-    return {"method": options.method, "device": options.device, "normalization": options.normalization, "ks": options.ks, "resamples": options.resamples}
+    names = ("method", "device", "normalization", "ks", "resamples")
+    return {name: getattr(options, name) for name in names}

@@ -18,7 +18,7 @@ def reproducibility_block(
     *, seed: int, device: str = "cpu", digests: Mapping[str, str] | None = None, packages: tuple[str, ...] = PACKAGES
 ) -> dict[str, Any]:
     """Versions, seed, threads, device and digests; no user, host or path."""
-    found = {}
+    found: dict[str, str | None] = {}
     for name in packages:
         try:
             found[name] = version(name)
@@ -38,7 +38,7 @@ def reproducibility_block(
 
 def array_digest(array: np.ndarray) -> str:
     """SHA-256 of an array's bytes as read (widened to float32 or float64)."""
-    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+    return hashlib.sha256(memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b"").hexdigest()
 
 
 def _combined(digests: Mapping[str, str]) -> str | None:
