@@ -38,7 +38,7 @@ def reproducibility_block(
 
 def array_digest(array: np.ndarray) -> str:
     """SHA-256 of an array's bytes as read (widened to float32 or float64)."""
-    return hashlib.sha256(memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b"").hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).view(np.uint8).reshape(-1).data if array.size else b"").hexdigest()
 
 
 def _combined(digests: Mapping[str, str]) -> str | None:
