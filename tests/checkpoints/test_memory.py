@@ -125,7 +125,7 @@ def test_odd_tensors_are_skipped_with_a_reason():
     assert "lazy" in open_checkpoint(lazy).skips[0].reason
 
 
-@pytest.mark.parametrize("source", [3, None, object(), {1, 2}], ids=repr)
+@pytest.mark.parametrize("source", [3, None, object(), {1, 2}], ids=lambda source: type(source).__name__)
 def test_other_things_are_refused(source):
     with pytest.raises(UsageError, match="not something genscope reads"):
         open_memory(source)
