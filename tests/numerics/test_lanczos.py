@@ -33,3 +33,10 @@ def test_plain_lanczos_stops_on_an_invariant_space() -> None:
     diagonal = np.r_[2.0, np.ones(50)]
     vector = _plain_lanczos(lambda v: diagonal * v, np.ones(51), 20)
     assert abs(vector[0]) == pytest.approx(1.0, abs=1e-8)
+
+
+def test_a_rough_tolerance_spends_fewer_products() -> None:
+    diagonal = np.r_[50.0, np.linspace(0, 10, 999)]
+    rough, fine = (top_eigenvalue(lambda block: diagonal[:, None] * block, 1000, np.random.default_rng(0), tolerance=t) for t in (1e-2, 1e-3))
+    assert rough.n_products < fine.n_products
+    assert rough.value == pytest.approx(50.0, rel=1e-2)
