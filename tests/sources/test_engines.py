@@ -33,7 +33,7 @@ def run(checkpoint: Path, engine: str, folder: Path) -> list:
     script.write_text(SCRIPT)
     done = subprocess.run([sys.executable, str(script), str(checkpoint), engine], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.split("RESULT", 1)[1])
+    return json.loads(done.stdout.split("RESULT", 1)[1].splitlines()[0])
 
 
 @pytest.mark.slow
