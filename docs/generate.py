@@ -20,6 +20,7 @@ from genscope.sources.explanation import explain_node
 FOLDER = Path(__file__).parent
 NOTICE = "<!-- Made by docs/generate.py; change the code and run it again. -->\n"
 SECTION = re.compile(r"^([A-Z][a-z]+):\s*$", re.MULTILINE)
+WHEN = {"randomize": "with `--randomize`", "vectors": "with `--vectors`", "asked": "when named with `--measure`"}
 PARTS = (
     ("From a checkpoint alone", "matrix", "Computed by `analyze` and `compare`, one number per weight matrix. No data is needed."),
     (
@@ -65,7 +66,7 @@ def _measure(node: Node, catalogue: Catalogue) -> Iterator[str]:
     sections = _sections(text)
     yield from (f"### {node.name}", "", _plain(sections.pop("")), "")
     if "Formula" in sections:
-        yield from ("```text", _unindented(sections["Formula"]), "```", "")
+        yield from (*(f"> {_plain(line)}  " for line in _unindented(sections["Formula"]).splitlines()), "")
     if "Reading" in sections:
         yield from (_plain(_one_line(sections["Reading"])), "")
     facts = {
@@ -73,14 +74,13 @@ def _measure(node: Node, catalogue: Catalogue) -> Iterator[str]:
         "unit": _plain(node.facts["unit"]),
         "larger values go with": _plain(node.facts["expects"]),
         "source": _plain(node.facts["source"]),
-        "options": ", ".join(f"`{name}={value!r}`" for name, value in explained.options.items()),
         "unchanged by": _plain(_one_line(sections.get("Invariances", ""))),
+        "computed": WHEN.get(node.facts.get("when", ""), ""),
         "cost": _plain(_one_line(sections.get("Cost", ""))),
+        "options": ", ".join(f"`{name}={value!r}`" for name, value in explained.options.items()),
         "plan": " → ".join(f"`{step}`" for step in explained.plan),
-        "": "" if node.facts.get("default", True) else "computed on request only",
     }
-    yield from ("| | |", "|---|---|")
-    yield from (f"| {name} | {_cell(value)} |" for name, value in facts.items() if value)
+    yield from (f"- *{name}*: {value}" for name, value in facts.items() if value)
     yield ""
 
 
