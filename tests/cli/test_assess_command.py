@@ -21,6 +21,9 @@ def data():
 def broken():
     raise ValueError("no luck")
 number = 3
+def sized(width, *, outputs=2, **rest):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, outputs))
 """
 
 
@@ -56,6 +59,15 @@ def test_table_for_people_and_factories_for_data(run: Run, folder: Path) -> None
     assert dry.code == 0 and "forward passes" in dry.out
 
 
+def test_factories_take_literal_arguments(run: Run, folder: Path) -> None:
+    for call in ("mine:sized(6)", "mine:sized( width = 6 , outputs = 2)", "mine:sized(6, names=('a', None), rate=-1e-3)"):
+        done = run("assess", "--model", call, "--weights", "weights.safetensors", "--data", "data.npz", "--measure", "train_error", "--json")
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["measures"][0]["status"] == "ok"
+    wrong = run("assess", "--model", "mine:sized(7)", "--weights", "weights.safetensors", "--data", "data.npz", "--json")
+    assert (wrong.code, wrong.out) == (1, "") and "shape" in wrong.err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
@@ -63,6 +75,16 @@ def test_table_for_people_and_factories_for_data(run: Run, folder: Path) -> None
         (["--model", "nowhere:net", "--data", "data.npz"], 2, "no module 'nowhere'"),
         (["--model", "mine:other", "--data", "data.npz"], 2, "has no 'other'"),
         (["--model", "mine:broken", "--data", "data.npz"], 1, "no luck"),
+        (["--model", "mine:sized", "--data", "data.npz"], 1, "width"),
+        (["--model", "mine:sized(6, outputs=9", "--data", "data.npz"], 2, "cannot be read"),
+        (["--model", "mine:sized(print())", "--data", "data.npz"], 2, "print() is not a literal"),
+        (["--model", "mine:sized(open('x'))", "--data", "data.npz"], 2, "is not a literal"),
+        (["--model", "mine:sized(*[6])", "--data", "data.npz"], 2, "is not a literal"),
+        (["--model", "mine:sized(**{'width': 6})", "--data", "data.npz"], 2, "one pair of brackets"),
+        (["--model", "mine:sized(6)(7)", "--data", "data.npz"], 2, "one pair of brackets"),
+        (["--model", "mine:sized(6).eval()", "--data", "data.npz"], 2, "one pair of brackets"),
+        (["--model", "mine:sized(" + "(" * 500 + ")" * 500 + ")", "--data", "data.npz"], 2, "cannot be read"),
+        (["--model", "mine:number(3)", "--data", "data.npz"], 2, "takes no arguments"),
         (["--model", "mine:number", "--data", "data.npz"], 1, "torch.nn.Module"),
         (["--model", "mine:net", "--weights", "other.safetensors", "--data", "data.npz"], 1, "shape"),
         (["--model", "mine:net", "--data", "cifar10:nowhere"], 1, "CIFAR-10"),

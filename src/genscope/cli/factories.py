@@ -1,5 +1,6 @@
 """Things that only Python code can supply on the command line: ``package.module:factory`` for a model or for data, and its weights."""
 
+import ast
 import importlib
 import sys
 from pathlib import Path
@@ -8,19 +9,75 @@ from typing import Any
 from genscope.core.text import display_name
 from genscope.errors import GenscopeError, UnsupportedInput, UsageError
 
+LONGEST_ARGUMENTS = 2000
+
 
 def call_factory(text: str, option: str) -> Any:
-    """Import ``package.module``, call its ``factory`` without arguments, and return what it makes.
+    """Import ``package.module``, call its ``factory``, and return what it makes.
 
-    The current folder is importable. This runs the user's own code: that is what the option asks for.
+    ``package.module:factory`` is called without arguments, ``package.module:factory((64, 10), bias=False)`` with these; arguments are
+    literals (numbers, strings, tuples, lists, dictionaries, True, False, None) and nothing in the brackets is run. The current folder is
+    importable. The factory is the user's own code, and is run: that is what the option asks for.
 
     Raises:
-        UsageError: the text has no such form, or the module or name does not exist.
+        UsageError: the text has no such form, an argument is no literal, or the module or name does not exist.
         UnsupportedInput: the factory itself failed.
     """
-    module_name, colon, name = text.partition(":")
+    module_name, colon, rest = text.partition(":")
+    name, bracket, _ = rest.partition("(")
+    name = name.strip()
     if not colon or not module_name or not name:
-        raise UsageError(f"{option} {display_name(text, 80)!r} is not of the form package.module:factory.")
+        raise UsageError(f"{option} {display_name(text, 80)!r} is not of the form package.module:factory or package.module:factory(arguments).")
+    positional, named = literal_arguments(rest[rest.index("(") :], option) if bracket else ((), {})
+    target = _imported(module_name, name, option)
+    if not callable(target) or _is_module(target):
+        if bracket:
+            raise UsageError(f"{option}: {module_name}:{name} is not a function, so it takes no arguments.")
+        return target
+    try:
+        return target(*positional, **named)
+    except GenscopeError:
+        raise
+    except Exception as error:
+        shown = text if bracket else f"{text}()"
+        sentence = f"{option}: {display_name(shown, 120)} fails with {type(error).__name__}: {' '.join(str(error).split())[:200]}."
+        raise UnsupportedInput(sentence) from None
+
+
+def literal_arguments(text: str, option: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments of a call written as ``(1, "a", key=(2, 3))``, without running anything.
+
+    Raises:
+        UsageError: not one pair of brackets, or an argument that is not a literal.
+
+    Example:
+        >>> literal_arguments("((64, 10), bias=False)", "--model")
+        (((64, 10),), {'bias': False})
+    """
+    shown = display_name(text, 80)
+    if len(text) > LONGEST_ARGUMENTS:
+        raise UsageError(f"{option}: the arguments are longer than {LONGEST_ARGUMENTS} characters.")
+    try:
+        call = ast.parse(f"f{text.strip()}", mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise UsageError(f"{option}: the arguments {shown} cannot be read; write them like ((64, 10), bias=False).") from None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or any(keyword.arg is None for keyword in call.keywords):
+        raise UsageError(f"{option}: the arguments {shown} are not one pair of brackets with values; write them like ((64, 10), bias=False).")
+    return tuple(_literal(value, option) for value in call.args), {str(keyword.arg): _literal(keyword.value, option) for keyword in call.keywords}
+
+
+def _literal(node: ast.expr, option: str) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        shown = display_name(ast.unparse(node), 60)
+        raise UsageError(
+            f"{option}: the argument {shown} is not a literal; only numbers, strings, tuples, lists and the like can be given."
+        ) from None
+
+
+def _imported(module_name: str, name: str, option: str) -> Any:
+    """What ``name`` is in the module, which is imported."""
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -35,12 +92,7 @@ def call_factory(text: str, option: str) -> Any:
         if not hasattr(target, part):
             raise UsageError(f"{option}: {module_name} has no {name!r}.")
         target = getattr(target, part)
-    try:
-        return target() if callable(target) and not _is_module(target) else target
-    except GenscopeError:
-        raise
-    except Exception as error:
-        raise UnsupportedInput(f"{option}: {text}() fails with {type(error).__name__}: {' '.join(str(error).split())[:200]}.") from None
+    return target
 
 
 def _is_module(target: Any) -> bool:
