@@ -5,7 +5,7 @@ from pathlib import Path
 from genscope.checkpoints.input_file import InputFile
 from genscope.checkpoints.paths import file_inside
 from genscope.core.text import display_name
-from genscope.errors import CorruptInput, UnsafeInput
+from genscope.errors import CorruptInput, GenscopeError, UnsafeInput
 
 KEYS = {"location", "offset", "length", "checksum", "basepath"}
 
@@ -41,7 +41,10 @@ class ExternalFiles:
 
     def _open(self, location: str, where: str) -> InputFile:
         if location not in self._files:
-            file = file_inside(self._folder, location.removeprefix("./"))
+            try:
+                file = file_inside(self._folder, location.removeprefix("./"))
+            except GenscopeError as error:
+                raise type(error)(f"{where}: its external data in {display_name(location, 80)!r} were not read: {error}") from None
             if file.identity[:2] == self._model.identity[:2]:
                 raise UnsafeInput(f"{where}: the external data are said to be in the model file itself; refused.")
             self._files[location] = file

@@ -9,6 +9,7 @@ from genscope.errors import CorruptInput
 
 _KEYS = {"dtype", "shape", "data_offsets"}
 _SLACK = 200_000
+_MOST_VALUES = 1_200_000
 
 
 class Entry(NamedTuple):
@@ -37,7 +38,7 @@ def parse_header(raw: bytes, file_name: str) -> tuple[dict[str, Entry], Mapping[
     entries = raw.count(b'"data_offsets"')
     if raw.count(b",") > 40 * entries + _SLACK:
         raise CorruptInput(f"{file_name}: the header holds far more values than its {entries} tensors need; do not trust the file.")
-    document = strict_json(raw, file_name, "the header", _pairs, containers=3 * entries + _SLACK)
+    document = strict_json(raw, file_name, "the header", _pairs, containers=3 * entries + _SLACK, values=len(raw))
     if not isinstance(document, dict):
         raise CorruptInput(f"{file_name}: the header is JSON but not an object of tensors; this is not a safetensors file.")
     metadata = document.pop("__metadata__", {})
@@ -53,10 +54,10 @@ def parse_header(raw: bytes, file_name: str) -> tuple[dict[str, Entry], Mapping[
     return document, metadata
 
 
-def strict_json(raw: bytes, file_name: str, what: str, pairs: Any = None, *, containers: int = _SLACK) -> Any:
-    """JSON text without duplicate keys, NaN or a byte-order mark, and with no more than ``containers`` lists and objects.
+def strict_json(raw: bytes, file_name: str, what: str, pairs: Any = None, *, containers: int = _SLACK, values: int = _MOST_VALUES) -> Any:
+    """JSON text without duplicate keys, NaN or a byte-order mark, and with no more than ``containers`` lists and objects and ``values`` commas.
 
-    Three bytes of text can become a hundred of memory, so the brackets are counted first.
+    Three bytes of text can become a hundred of memory, so brackets and commas are counted first.
 
     Raises:
         CorruptInput: anything else, in one sentence.
@@ -64,6 +65,8 @@ def strict_json(raw: bytes, file_name: str, what: str, pairs: Any = None, *, con
     fix = "get a fresh copy."
     if raw.count(b"[") + raw.count(b"{") > containers:
         raise CorruptInput(f"{file_name}: {what} holds more than {containers} lists and objects, far more than it needs; do not trust the file.")
+    if raw.count(b",") > values:
+        raise CorruptInput(f"{file_name}: {what} holds more than {values} values, far more than it needs; do not trust the file.")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -80,7 +80,7 @@ def _directory(file: InputFile, limits: Limits) -> list[Member]:
     while at < length:
         if length - at < _CENTRAL.size or raw[at : at + 4] != b"PK\x01\x02":
             raise CorruptInput(f"{file.name}: entry {len(members)} of the archive's directory is damaged (byte {offset + at}); get a fresh copy.")
-        member, size = _central_entry(raw, at)
+        member, size = _central_entry(raw, at, file.name)
         members.append(member)
         at += size
     if len(members) != count or at != length:
@@ -119,12 +119,12 @@ def _end_record(file: InputFile) -> tuple[int, int, int]:
     return count, length, offset
 
 
-def _central_entry(raw: bytes, at: int) -> tuple[Member, int]:
+def _central_entry(raw: bytes, at: int, file_name: str) -> tuple[Member, int]:
     (_, _, _, flags, method, _, _, crc, stored, size, name_len, extra_len, comment_len, _, _, _, header) = _CENTRAL.unpack_from(raw, at)
     name_at = at + _CENTRAL.size
     total = _CENTRAL.size + name_len + extra_len + comment_len
     if at + total > len(raw):
-        raise CorruptInput("the archive's directory is cut short; get a fresh copy.")
+        raise CorruptInput(f"{file_name}: the archive's directory is cut short; get a fresh copy.")
     name = raw[name_at : name_at + name_len].decode("utf-8", "surrogateescape")
     if 0xFFFFFFFF in (size, stored, header):
         size, stored, header = _zip64(raw[name_at + name_len : name_at + name_len + extra_len], size, stored, header)

@@ -11,12 +11,17 @@ from genscope.errors import StoreError
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write ``data`` to a temporary sibling, flush it to disk, and rename it over ``path``.
 
+    A device or pipe (``/dev/stdout``, ``/dev/null``, a named pipe) is written to as it is, never replaced by a file.
+
     Raises:
         StoreError: the folder is missing, read-only or full; the old file is untouched.
     """
-    raw = data.encode("utf-8") if isinstance(data, str) else data
+    raw = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     temporary = None
     try:
+        if _is_stream(path):
+            path.write_bytes(raw)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "wb") as stream:
@@ -25,8 +30,15 @@ def write_atomically(path: Path, data: bytes | str) -> None:
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:
+        # an interrupt leaves no half-written sibling behind either
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+        if not isinstance(error, OSError):
+            raise
         raise StoreError(f"{path.name}: could not be written ({error.strerror or error}); nothing was changed.") from None
+
+
+def _is_stream(path: Path) -> bool:
+    return str(path).startswith(("/dev/", "/proc/")) or path.is_fifo() or path.is_char_device()
