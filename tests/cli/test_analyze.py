@@ -207,6 +207,35 @@ def test_broken_pipe_is_quiet(checkpoint: Path) -> None:
     assert done.returncode == 0 and done.stderr == ""
 
 
+def test_broken_pipe_of_a_table_is_no_fault(checkpoint: Path) -> None:
+    command = f"set -o pipefail; {sys.executable} -m genscope analyze {checkpoint} -q --resamples 0 | head -c 0"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env={**os.environ})
+    assert done.returncode == 0 and done.stderr == ""
+
+
+def test_patterns_that_leave_nothing_are_a_mistake(run: Run, checkpoint: Path) -> None:
+    for words in (["--include", "nothing*"], ["--include", "nothing*", "--dry-run"], ["--exclude", "*"]):
+        done = run("analyze", checkpoint, "--resamples", "0", *words)
+        assert done.code == 2 and "No tensor is left by" in done.err and done.out == ""
+
+
+def test_chosen_measures_are_the_table(run: Run, checkpoint: Path) -> None:
+    done = run("analyze", checkpoint, "-q", "--measure", "stable_rank", "--measure", "entropy", "--include", "fc1.weight")
+    assert done.code == 0 and "alpha was not asked for" in done.out and "No power law" not in done.out
+    assert "stable_rank" in done.out and "entropy" in done.out and "1 matrix" in done.out
+    document = strict(run("analyze", checkpoint, "--measure", "stable_rank", "--json", "--include", "fc1.weight").out)
+    assert document["summary"]["stable_rank"] == pytest.approx(document["matrices"][0]["stable_rank"])
+
+
+def test_eighty_columns_cut_no_number(run: Run, checkpoint: Path) -> None:
+    lines = run("analyze", checkpoint, "-q", COLUMNS="80").out.splitlines()
+    row = json.loads(run("analyze", checkpoint, "--json").out)["matrices"]
+    for entry in (entry for entry in row if entry["alpha"] is not None):
+        line = next(line for line in lines if line.startswith(entry["layer"][:8]))
+        assert f"{entry['alpha']:.2f}" in line.split() and f"{entry['log_spectral_norm']:.2f}" in line.split()
+        assert line.rstrip().endswith({"ok": line.split()[-1], "doubtful": "?"}[entry["status"]])
+
+
 def test_report_redraws_a_saved_result(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     assert run("analyze", checkpoint, "--resamples", "0", "--out", tmp_path / "kept").code == 0
     done = run("report", tmp_path / "kept")

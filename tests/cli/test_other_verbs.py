@@ -14,6 +14,15 @@ def test_describe_keeps_the_contract(run: Run, checkpoint: Path) -> None:
     assert first["shape"] == [16, 8, 3, 3] and first["dtype"] == "float32" and first["n_bytes"] == 16 * 8 * 9 * 4
 
 
+def test_describe_lists_tensors_that_give_no_matrix(run: Run, tmp_path: Path) -> None:
+    save_file({"w.weight": np.ones((4, 3), np.float32), "steps": np.arange(6).reshape(2, 3)}, tmp_path / "with_integers.safetensors")
+    rows = {row["name"]: row for row in json.loads(run("describe", tmp_path / "with_integers.safetensors", "--json").out)["tensors"]}
+    assert rows["steps"]["shape"] == [2, 3] and rows["steps"]["dtype"] == "int64" and rows["steps"]["n_bytes"] == 48
+    assert rows["steps"]["n_matrices"] == 0 and "integer" in rows["steps"]["reason"] and rows["w.weight"]["reason"] is None
+    shown = run("describe", tmp_path / "with_integers.safetensors").out
+    assert "int64" in shown and "2 tensors, 18 elements, 96 B" in shown
+
+
 def test_compare_pairs_layers_and_lists_the_rest(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     from safetensors.numpy import load_file

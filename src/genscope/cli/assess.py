@@ -1,18 +1,21 @@
 """``genscope assess``: a trained model and its training data to margins, norms, sharpness, curvature and certificates."""
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import click
 
-from genscope.cli.output import check_writable, console, emit, output_options, say_notes
-
-if TYPE_CHECKING:
-    from genscope.core.results import Result
+from genscope.cli.output import check_writable, emit, output_options, say_notes
+from genscope.cli.tables_assess import show_assessment
 
 
 @click.command("assess")
 @click.option(
-    "--model", "model_text", required=True, metavar="PACKAGE.MODULE:FACTORY", help="A function without arguments that returns the nn.Module."
+    "--model",
+    "model_text",
+    required=True,
+    metavar="PACKAGE.MODULE:FACTORY",
+    help="A function that returns the nn.Module, with literal arguments if it needs any: 'mine:net((64, 10), bias=False)'.",
 )
 @click.option("--weights", default=None, metavar="FILE", help="Checkpoint of the trained weights. [default: as the factory made them]")
 @click.option(
@@ -28,10 +31,11 @@ if TYPE_CHECKING:
 @click.option("--device", default=None, metavar="DEVICE", help="cpu, cuda, cuda:1, mps. [default: where the model is]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random draw.")
 @click.option("--out", default=None, metavar="DIR", help="Keep the result here; `genscope report DIR` draws its page.")
+@click.option("--layers", is_flag=True, help="One line per layer in the table, instead of the smallest and the largest value.")
 @click.option("--dry-run", is_flag=True, help="Show the measures and an estimate of the time, and stop.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
 @output_options
-def command(model_text: str, out: str | None, dry_run: bool, quiet: bool, **given: Any) -> None:
+def command(model_text: str, out: str | None, layers: bool, dry_run: bool, quiet: bool, **given: Any) -> None:
     """Learn from a trained model and its training data how it is expected to generalize.
 
     \b
@@ -58,28 +62,4 @@ def command(model_text: str, out: str | None, dry_run: bool, quiet: bool, **give
         result.save(out)
     if not quiet:
         say_notes(result.tail["notes"])
-    emit(result, **printing, show=show_assessment)
-
-
-def show_assessment(result: "Result") -> None:
-    """The measures with their intervals, then the verdict and the first reasons."""
-    from genscope.cli.tables import MARKS, plain_table
-    from genscope.core.text import display_name
-
-    screen = console()
-    table = plain_table(
-        ("measure", "left"), ("layer", "left"), ("value", "right"), ("low", "right"), ("high", "right"), ("unit", "left"), ("", "left")
-    )
-    for row in result.rows:
-        cells = ["–" if row[key] is None else f"{row[key]:.4g}" for key in ("value", "low", "high")]
-        table.add_row(
-            display_name(row["measure"], 48), display_name(row["layer"] or "", 40), *cells, row["unit"], MARKS.get(row["status"], row["status"])
-        )
-    screen.print(table)
-    screen.print()
-    screen.print(result.summary["verdict"], style="bold")
-    reasons = list(dict.fromkeys(row["reason"] for row in result.rows if row["reason"]))
-    for reason in reasons[:6]:
-        screen.print(f"? {display_name(reason, 300)}")
-    if len(reasons) > 6:
-        screen.print(f"… and {len(reasons) - 6} more reasons: see --json")
+    emit(result, **printing, show=partial(show_assessment, layers=layers))

@@ -84,7 +84,12 @@ def console(*, stderr: bool = False) -> "Console":
     """A rich console that honours NO_COLOR, TERM=dumb, pipes and COLUMNS."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    class Screen(Console):
+        def on_broken_pipe(self) -> None:
+            # rich would exit with 1, which says that the input is bad; `| head` is no fault
+            raise BrokenPipeError
+
+    return Screen(stderr=stderr, highlight=False, soft_wrap=False, emoji=False, markup=False)
 
 
 def write_csv(rows: Sequence[Mapping[str, Any]], path: str) -> None:

@@ -54,26 +54,20 @@ def command(tables: tuple[str, ...], groups: tuple[str, ...], test_size: int | N
 
 def show_ranking(result: "Result") -> None:
     """The measures from the closest to the farthest, then the verdict."""
-    from rich import box
-    from rich.table import Table
-
+    from genscope.cli.columns import Column, fitted_table
     from genscope.cli.tables import MARKS, number
     from genscope.core.text import display_name
 
     screen = console()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    wide = screen.width >= 100
-    table.add_column("measure", overflow="ellipsis", no_wrap=True)
-    shown = _columns(result, wide)
-    for title, _ in shown:
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("")
+    shown = _columns(result)
+    columns = [Column("measure", "left"), *(Column(title, "right", place) for place, (title, _) in enumerate(shown)), Column("", "left")]
+    rows = []
     for row in sorted(result.rows, key=lambda row: (row["kendall"] is None, -abs(row["kendall"] or 0.0))):
         interval = "–" if row["kendall_low"] is None else f"{row['kendall_low']:+.2f} … {row['kendall_high']:+.2f}"
         cells = [interval if key == "interval" else number(row[key], form) for _, (key, form) in shown]
         mark = " ".join(part for part in ("baseline" if row["baseline"] else "", MARKS.get(row["status"], row["status"])) if part)
-        table.add_row(display_name(row["measure"], 48), *cells, mark)
-    screen.print(table)
+        rows.append([display_name(row["measure"], 48), *cells, mark])
+    screen.print(fitted_table(columns, rows, screen.width))
     screen.print()
     screen.print(f"{result.head['n_models']} models against {display_name(result.head['target'], 60)}")
     screen.print(result.summary["verdict"], style="bold")
@@ -86,11 +80,11 @@ def show_ranking(result: "Result") -> None:
         screen.print(f"? {reason}")
 
 
-def _columns(result: "Result", wide: bool) -> list[tuple[str, tuple[str, str]]]:
-    columns = [("n", ("n", "d")), ("τ", ("kendall", "+.2f")), ("95%", ("interval", "")), ("p", ("p_value", ".2g"))]
-    if wide:
-        columns += [("Holm", ("p_adjusted", ".2g")), ("R²", ("r2", ".2f")), ("RMSE", ("rmse", ".3g")), ("unseen", ("loo_rmse", ".3g"))]
+def _columns(result: "Result") -> list[tuple[str, tuple[str, str]]]:
+    """Title, key and format of the columns, the most important first."""
+    columns = [("τ", ("kendall", "+.2f")), ("95%", ("interval", "")), ("p", ("p_value", ".2g")), ("R²", ("r2", ".2f"))]
     optional = [("ψ", "granulated_kendall"), ("CMI", "cmi"), ("worst sign", "sign_error_worst")]
     optional += [("partial ρ", "partial_spearman"), ("within τ", "within_kendall")]
     found = [(title, (key, ".2f")) for title, key in optional if any(row[key] is not None for row in result.rows)]
-    return columns + (found if wide else found[-1:])
+    rest = [("n", ("n", "d")), ("RMSE", ("rmse", ".3g")), ("unseen", ("loo_rmse", ".3g")), ("Holm", ("p_adjusted", ".2g"))]
+    return columns + found[-1:] + rest + found[:-1]

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from genscope.cli.columns import Column, fitted_table
 from genscope.cli.output import console
-from genscope.cli.tables import number, plain_table
+from genscope.cli.tables import number
 from genscope.core.text import display_name
 
 if TYPE_CHECKING:
@@ -14,29 +15,27 @@ if TYPE_CHECKING:
 def show_comparison(result: "Result") -> None:
     """Alpha before and after, how far each layer moved, what could not be paired, and the ranking if scores were given."""
     screen = console()
-    table = plain_table(
-        ("layer", "left"),
-        ("view", "left"),
-        ("alpha", "right"),
-        ("change", "right"),
-        ("log λmax", "right"),
-        ("change", "right"),
-        ("moved", "right"),
-        ("overlap", "right"),
-    )
+    columns = [Column("layer", "left"), Column("view", "left", 5), Column("alpha"), Column("change", "right", 2)]
+    columns += [Column("log λmax", "right", 4), Column("change", "right", 3), Column("moved"), Column("overlap", "right", 1)]
+    every = len(result.head["models"]) <= 2 or screen.width >= 70 + 18 * len(result.head["models"])
+    rows = []
     for row in result.rows:
         alpha, norm = row.get("alpha", {}), row.get("log_spectral_norm", {})
-        table.add_row(
-            display_name(row["layer"], 60),
-            row["view"],
-            " → ".join(number(value) for value in alpha.get("values", [])) or "–",
-            number(alpha.get("change"), "+.2f"),
-            " → ".join(number(value) for value in norm.get("values", [])) or "–",
-            number(norm.get("change"), "+.2f"),
-            number(_last(row, "relative_change"), ".1%"),
-            number(_last(row, "subspace_overlap"), ".2f"),
+        rows.append(
+            [
+                display_name(row["layer"], 60),
+                row["view"],
+                _journey(alpha, every),
+                number(alpha.get("change"), "+.2f"),
+                _journey(norm, every),
+                number(norm.get("change"), "+.2f"),
+                number(_last(row, "relative_change"), ".1%"),
+                number(_last(row, "subspace_overlap"), ".2f"),
+            ]
         )
-    screen.print(table)
+    screen.print(fitted_table(columns, rows, screen.width))
+    if not every:
+        screen.print("Shown are the first model and the last; the report and --json have them all.")
     for entry in result.tail["unmatched"][:20]:
         screen.print(f"unmatched {display_name(entry['layer'], 60)} ({entry['view']}): {entry['reason']}")
     if len(result.tail["unmatched"]) > 20:
@@ -47,35 +46,26 @@ def show_comparison(result: "Result") -> None:
         _show_ranking(screen, result)
 
 
+def _journey(measure: Mapping[str, Any], every: bool) -> str:
+    values = list(measure.get("values", []))
+    shown = values if every or len(values) <= 2 else [values[0], values[-1]]
+    return " → ".join(number(value) for value in shown) or "–"
+
+
 def _last(row: Mapping[str, Any], name: str) -> Any:
     return row[name]["values"][-1] if name in row else None
 
 
 def _show_ranking(screen: Any, result: "Result") -> None:
-    table = plain_table(
-        ("measure", "left"),
-        ("n", "right"),
-        ("Kendall", "right"),
-        ("95%", "right"),
-        ("p", "right"),
-        ("Spearman", "right"),
-        ("R²", "right"),
-        ("leave-one-out error", "right"),
-    )
+    columns = [Column("measure", "left"), Column("n", "right", 5), Column("Kendall"), Column("95%", "right", 1), Column("p", "right", 2)]
+    columns += [Column("Spearman", "right", 4), Column("R²", "right", 3), Column("leave-one-out error", "right", 6)]
+    rows = []
     for row in result.summary["ranking"]:
         interval = "–" if row.get("kendall_low") is None else f"{row['kendall_low']:+.2f} to {row['kendall_high']:+.2f}"
-        table.add_row(
-            row["measure"],
-            str(row["n"]),
-            number(row.get("kendall"), "+.2f"),
-            interval,
-            number(row.get("p_value"), ".3f"),
-            number(row.get("spearman"), "+.2f"),
-            number(row.get("r2")),
-            number(row.get("loo_rmse")),
-        )
+        cells = [number(row.get("kendall"), "+.2f"), interval, number(row.get("p_value"), ".3f"), number(row.get("spearman"), "+.2f")]
+        rows.append([display_name(row["measure"], 48), str(row["n"]), *cells, number(row.get("r2")), number(row.get("loo_rmse"), ".3g")])
     screen.print()
     screen.print(f"Measures against {display_name(result.summary['target'], 60)}:")
-    screen.print(table)
+    screen.print(fitted_table(columns, rows, screen.width))
     if result.summary.get("ranking_verdict"):
         screen.print(result.summary["ranking_verdict"], style="bold")

@@ -18,7 +18,8 @@ def describe(source: Any, **chosen: Any) -> Result:
         chosen: fields of :class:`Opening`.
 
     Returns:
-        A Result with one row per tensor: name, shape, dtype, n_bytes, kind, n_matrices, aliases.
+        A Result with one row per stored tensor: name, shape, dtype, n_bytes, kind, n_matrices, aliases, and
+        the reason why it gives no matrix.
 
     Raises:
         GenscopeError: the checkpoint is corrupt, unsafe or unsupported.
@@ -34,8 +35,12 @@ def describe(source: Any, **chosen: Any) -> Result:
         views: dict[str, list[Any]] = {}
         for spec in layout.matrices:
             views.setdefault(spec.layer, []).append(spec)
+        skipped = [{"layer": skip.layer, "reason": skip.reason} for skip in (*checkpoint.skips, *layout.skips)]
+        reasons = {skip["layer"]: skip["reason"] for skip in skipped}
         rows = []
-        for tensor in checkpoint.specs:
+        # what the file holds, the tensors that cannot become numbers here (integers, unknown types) included
+        stored = getattr(checkpoint, "held", checkpoint.specs)
+        for tensor in stored:
             made = views.get(tensor.name, [])
             rows.append(
                 {
@@ -46,13 +51,13 @@ def describe(source: Any, **chosen: Any) -> Result:
                     "kind": made[0].kind if made else None,
                     "n_matrices": sum(spec.n_matrices for spec in made),
                     "aliases": list(tensor.aliases),
+                    "reason": reasons.get(tensor.name),
                 }
             )
-        skipped = [{"layer": skip.layer, "reason": skip.reason} for skip in (*checkpoint.skips, *layout.skips)]
-        parameters = sum(tensor.n_elements for tensor in checkpoint.specs)
+        elements = sum(tensor.n_elements for tensor in stored)
         summary = {
             "n_tensors": len(rows),
-            "n_elements": parameters,
+            "n_elements": elements,
             "n_bytes": sum(row["n_bytes"] for row in rows),
             "n_matrices": len(layout.matrices),
         }

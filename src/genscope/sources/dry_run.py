@@ -26,8 +26,9 @@ def dry_run(source: Any, **chosen: Any) -> Result:
     options, opening, execution = sort_keywords(chosen)
     checkpoint = open_checkpoint(source, **opening.keywords())
     try:
-        layout = plan_matrices([spec for spec in checkpoint.specs if options.wants(spec.name)], options.views)
-        skips = [skip for skip in checkpoint.skips if options.wants(skip.layer)] + list(layout.skips)
+        wanted, left_out = options.select(checkpoint)
+        layout = plan_matrices(wanted, options.views)
+        skips = [*left_out, *layout.skips]
         _, refused = plan_tasks(layout.matrices, opening.limits)
         rows = []
         for spec in layout.matrices:

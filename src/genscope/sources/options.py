@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genscope.checkpoints.limits import Limits
+from genscope.core.tensors import Checkpoint, Skip, TensorSpec
 from genscope.errors import UsageError
 from genscope.layers.matricize import ViewOptions
 
@@ -158,6 +159,19 @@ class AnalyzeOptions:
         """Whether a tensor passes ``include`` and ``exclude``."""
         included = not self.include or any(fnmatch.fnmatchcase(name, pattern) for pattern in self.include)
         return included and not any(fnmatch.fnmatchcase(name, pattern) for pattern in self.exclude)
+
+    def select(self, checkpoint: Checkpoint) -> tuple[list[TensorSpec], list[Skip]]:
+        """The tensors and the skips of a checkpoint that pass ``include`` and ``exclude``.
+
+        Raises:
+            UsageError: the patterns leave nothing, so that a mistyped one cannot pass for a clean result.
+        """
+        specs = [spec for spec in checkpoint.specs if self.wants(spec.name)]
+        skips = [skip for skip in checkpoint.skips if self.wants(skip.layer)]
+        if (checkpoint.specs or checkpoint.skips) and not specs and not skips:
+            patterns = " ".join([*(f"--include {one!r}" for one in self.include), *(f"--exclude {one!r}" for one in self.exclude)])
+            raise UsageError(f"No tensor is left by {patterns}; `genscope describe` lists the names.")
+        return specs, skips
 
     def to_dict(self) -> dict[str, Any]:
         """All options by name."""

@@ -52,8 +52,12 @@ def model_verdict(rows: Sequence[Mapping[str, Any]]) -> str:
     fitted = [row for row in rows if row.get("alpha") is not None]
     if not rows:
         return "There is no weight matrix in this checkpoint."
+    if not _asked_for_alpha(rows):
+        return (
+            f"{_count(len(rows), 'matrix was', 'matrices were')} measured; alpha was not asked for, so nothing is said of how well they are trained."
+        )
     if not fitted:
-        return f"No power law could be fitted to any of the {len(rows)} matrices; the norms below still hold."
+        return f"No power law could be fitted to any of {_count(len(rows), 'matrix', 'matrices')}; the norms still hold."
     trusted = [row for row in fitted if row["status"] == OK]
     doubtful = len(fitted) - len(trusted)
     if trusted and all(row.get("alpha_low") is None for row in trusted):
@@ -76,6 +80,10 @@ def model_verdict(rows: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join(parts) + "."
 
 
+def _asked_for_alpha(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return any("alpha" in row for row in rows)
+
+
 def _count(n: int, one: str, many: str) -> str:
     return f"{n} {one if n == 1 else many}"
 
@@ -89,11 +97,15 @@ def _standing(row: Mapping[str, Any]) -> str:
 
 
 def summarize(rows: Sequence[Mapping[str, Any]], n_skipped: int) -> dict[str, Any]:
-    """The model's few numbers: means over one common set, the matrices with a fit; failed fits are excluded and counted."""
+    """The model's few numbers: means over one common set, the matrices with a fit; failed fits are excluded and counted.
+
+    Where alpha was not asked for, the means are over all matrices that have the measure.
+    """
     fitted = [row for row in rows if row.get("alpha") is not None]
+    averaged = fitted if _asked_for_alpha(rows) else rows
     summary: dict[str, Any] = {"n_matrices": len(rows), "n_fitted": len(fitted), "n_skipped": n_skipped}
     for name in MEAN_MEASURES:
-        numbers = [row[name] for row in fitted if row.get(name) is not None]
+        numbers = [row[name] for row in averaged if row.get(name) is not None]
         summary[name] = sum(numbers) / len(numbers) if numbers else None
     alphas = sorted(row["alpha"] for row in fitted)
     middle = len(alphas) // 2
