@@ -85,9 +85,9 @@ class _Analysis:
     def __init__(self, checkpoint: Checkpoint, options: AnalyzeOptions, opening: Opening, execution: Execution) -> None:
         self.checkpoint, self.options, self.opening, self.execution = checkpoint, options, opening, execution
         self.plan = measure_plan(options)
-        wanted = [spec for spec in checkpoint.specs if options.wants(spec.name)]
+        wanted, skips = options.select(checkpoint)
         self.layout = plan_matrices(wanted, options.views)
-        self.skips = [skip for skip in checkpoint.skips if options.wants(skip.layer)] + list(self.layout.skips)
+        self.skips = [*skips, *self.layout.skips]
         self.tasks, self.refused = plan_tasks(self.layout.matrices, opening.limits)
 
     def run(self, source: Any) -> Result:
