@@ -126,3 +126,12 @@ def test_no_page_names_a_place_on_one_machine(page: Path) -> None:
 def test_pictures_are_small_and_used(picture: Path) -> None:
     assert picture.suffix == ".png" and picture.stat().st_size < 400_000
     assert any(picture.name in page.read_text(encoding="utf-8") for page in PAGES)
+
+
+def test_a_session_is_replayed_with_its_status(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("sessions", DOCS / "sessions.py")
+    assert spec is not None and spec.loader is not None
+    sessions = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sessions)
+    told = sessions.replay("$ echo one \\\n  two; exit 3\nstale\n$ echo $?\n0\n", tmp_path)
+    assert told == "$ echo one \\\n  two; exit 3\none two\n$ echo $?\n3\n"
