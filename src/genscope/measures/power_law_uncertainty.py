@@ -102,6 +102,7 @@ def p_value(alpha_uncertainty: AlphaUncertainty) -> float | Undefined:
     expects="none",
     source="WeightWatcher issue 102 ('fingers'); this implementation",
     invariant_to=("scale", "rotation", "transpose"),
+    when="resampled",
 )
 def alpha_without_fingers(resolved_eigenvalues: np.ndarray, power_law: PowerLawFit) -> float | Undefined:
     """Median of the exponents fitted after dropping the largest 1 to 5 eigenvalues: what alpha would be without "fingers".

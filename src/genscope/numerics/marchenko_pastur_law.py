@@ -90,11 +90,20 @@ def marchenko_pastur_quantile(probabilities: np.ndarray, rows: float, cols: floa
         raise UsageError("Quantiles of the Marchenko–Pastur law need probabilities between 0 and 1.")
     m, n = min(rows, cols), max(rows, cols)
     low, high = np.zeros_like(p), np.full_like(p, math.pi)
-    for _ in range(50):
-        middle = (low + high) / 2
-        share = _cdf_of_angle(middle, m / n) + ((0.5 - middle / math.pi) / (2 * m) if finite_size else 0.0)
-        low, high = np.where(share < p, middle, low), np.where(share < p, high, middle)
-    return sigma**2 * ((math.sqrt(n) - math.sqrt(m)) ** 2 + 4 * math.sqrt(n * m) * np.sin((low + high) / 4) ** 2)
+    theta = math.pi * p
+    for _ in range(60):
+        excess = _cdf_of_angle(theta, m / n) + ((0.5 - theta / math.pi) / (2 * m) if finite_size else 0.0) - p
+        low, high = np.where(excess < 0, theta, low), np.where(excess < 0, high, theta)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            newton = theta - excess / (_density_of_angle(theta, m / n) - (1 / (2 * math.pi * m) if finite_size else 0.0))
+        # Newton where it stays between the brackets, halving them where the density vanishes at an edge
+        following = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
+        # quadratic convergence: after a step of 1e-8 only rounding is left
+        settled = not theta.size or np.max(np.abs(following - theta)) < 1e-8
+        theta = following
+        if settled:
+            break
+    return sigma**2 * ((math.sqrt(n) - math.sqrt(m)) ** 2 + 4 * math.sqrt(n * m) * np.sin(theta / 2) ** 2)
 
 
 def _angle(eigenvalues: np.ndarray, rows: float, cols: float, sigma: float) -> np.ndarray:
@@ -107,6 +116,14 @@ def _cdf_of_angle(theta: np.ndarray, ratio: float) -> np.ndarray:
     root = math.sqrt(ratio)
     turned = np.arctan2((1 + root) * np.sin(theta / 2), (1 - root) * np.cos(theta / 2))
     return np.clip(((1 + ratio) * theta / 2 + root * np.sin(theta) - (1 - ratio) * turned) / (math.pi * ratio), 0.0, 1.0)
+
+
+def _density_of_angle(theta: np.ndarray, ratio: float) -> np.ndarray:
+    """Derivative of :func:`_cdf_of_angle`."""
+    root = math.sqrt(ratio)
+    tall, flat = (1 + root) * np.sin(theta / 2), (1 - root) * np.cos(theta / 2)
+    turning = (1 - ratio) / 2 / np.maximum(tall**2 + flat**2, 1e-300)
+    return ((1 + ratio) / 2 + root * np.cos(theta) - (1 - ratio) * turning) / (math.pi * ratio)
 
 
 def detection_limit(rows: float, cols: float, sigma: float = 1.0) -> float:

@@ -21,6 +21,7 @@ from genscope.measures.load import load_matrix_measures
 from genscope.numerics.singular_values import predicted_bytes, predicted_seconds
 from genscope.sources.cells import Cell, CellStore
 from genscope.sources.fan_out import MemoryGate, run_tasks
+from genscope.sources.fingerprint import fingerprint
 from genscope.sources.matrix_task import MatrixTask, analyze_task, refused_row
 from genscope.sources.naming import source_name
 from genscope.sources.options import AnalyzeOptions, Execution, Opening, sort_keywords
@@ -71,7 +72,7 @@ def measure_plan(options: AnalyzeOptions) -> Plan:
     if options.measures is not None:
         names = list(options.measures)
     else:
-        wanted = {"randomize": options.randomize, "vectors": options.vectors, "asked": False}
+        wanted = {"randomize": options.randomize, "vectors": options.vectors, "resampled": options.resamples > 0, "asked": False}
         names = [node.name for node in catalogue.measures(root="matrix") if wanted.get(node.facts.get("when", ""), True)]
     ordered = plan(names, ["matrix"], catalogue)
     standing = plan(["belief"], ["matrix"], catalogue)
@@ -92,7 +93,7 @@ class _Analysis:
 
     def run(self, source: Any) -> Result:
         out, progress = self.execution.out, self.execution.progress
-        store = CellStore(Path(out), self._manifest(), fresh=self.execution.fresh) if out is not None else None
+        store = CellStore(Path(out), self._manifest(source), fresh=self.execution.fresh) if out is not None else None
         cells = store.load() if store else {}
         pending = [task for task in self.tasks if any(spec.key not in cells for spec in task.specs)]
         total = sum(task.predicted_seconds for task in pending) or 1.0
@@ -147,13 +148,13 @@ class _Analysis:
             reproducibility=reproducibility_block(seed=self.options.seed, device=self.options.device or "cpu", digests=digests),
         )
 
-    def _manifest(self) -> dict[str, Any]:
+    def _manifest(self, source: Any) -> dict[str, Any]:
         return {
             "verb": "analyze",
             "genscope": genscope.__version__,
             "source": source_name(self.checkpoint),
             "options": self.options.to_dict(),
-            "files": getattr(self.checkpoint, "fingerprint", None),
+            "files": fingerprint(source, self.checkpoint),
             "n_tensors": len(self.checkpoint.specs),
         }
 
