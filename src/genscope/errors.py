@@ -14,6 +14,10 @@ class CorruptInput(GenscopeError):
     """The bytes contradict themselves or the format: truncated, overlapping, impossible sizes."""
 
 
+class ChangedInput(CorruptInput):
+    """The file was written to or replaced while it was read: nothing of it may be mixed into one result."""
+
+
 class UnsafeInput(GenscopeError):
     """Reading on would leave the given folder, run code, or trust a name that must not be trusted."""
 

@@ -16,7 +16,7 @@ from genscope.checkpoints.low_precision import widen
 from genscope.checkpoints.paths import open_regular
 from genscope.core.tensors import Skip, TensorSpec
 from genscope.core.text import valid_unicode
-from genscope.errors import CorruptInput, UnsupportedInput
+from genscope.errors import ChangedInput, CorruptInput, UnsupportedInput
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 NOT_WEIGHTS = ["optimizer_weights", "optimizer", "metrics", "compile_metrics"]
@@ -58,7 +58,7 @@ class Hdf5Checkpoint(ListedCheckpoint):
         spec = self.spec_of(name)
         item = 2 if spec.dtype == "bfloat16" else int(spec.dtype.removeprefix("float")) // 8
         if self._fingerprint() != self._print:
-            raise CorruptInput(f"{self.label}: the file changed while it was being read; run again when nothing writes to it.")
+            raise ChangedInput(f"{self.label}: the file changed while it was being read; run again when nothing writes to it.")
         raw = bytearray(spec.n_elements * item)
         self._reader.read_into(raw, "read_dataset", **self._window, path=self._paths[name], shape=list(spec.shape), item=item)
         return widen(raw, spec.dtype, spec.shape)

@@ -13,7 +13,7 @@ import numpy as np
 from h5py import h5d, h5g, h5l, h5o, h5t, h5z
 
 from genscope.checkpoints.isolate_child import PositionedFile
-from genscope.errors import CorruptInput, LimitExceeded, UnsafeInput
+from genscope.errors import ChangedInput, CorruptInput, LimitExceeded, UnsafeInput
 
 BUILT_IN_FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FILTER_SZIP, h5z.FILTER_NBIT, h5z.FILTER_SCALEOFFSET}
 WORDS = {h5t.COMPOUND: "compound", h5t.VLEN: "variable-length", h5t.ENUM: "enumeration or boolean", h5t.STRING: "string", h5t.REFERENCE: "reference"}
@@ -183,7 +183,7 @@ def read_dataset(fd: int, *, start: int, size: int, path: str, shape: list[int],
     _refuse_outside(dataset.id, path)
     n_bytes = math.prod(shape) * item
     if list(dataset.shape) != shape:
-        raise CorruptInput("{file} changed while it was being read.")
+        raise ChangedInput("{file} changed while it was being read.")
     dtype = np.dtype("V2") if dataset.id.get_type().get_class() == h5t.OPAQUE else np.dtype(f"<f{item}")
     pieces = _pieces(dataset, dtype, n_bytes)
     # The first piece is read before the header is sent, so that its failure is still a sentence.

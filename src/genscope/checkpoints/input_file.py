@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Callable
 
-from genscope.errors import CorruptInput, UnsupportedInput
+from genscope.errors import ChangedInput, CorruptInput, UnsupportedInput
 
 _BLOCK = 1 << 26
 
@@ -89,8 +89,8 @@ class InputFile:
                 raise self._changed()
         return self._fd
 
-    def _changed(self) -> CorruptInput:
-        return CorruptInput(f"{self.name}: the file changed while it was being read; run again when nothing writes to it.")
+    def _changed(self) -> ChangedInput:
+        return ChangedInput(f"{self.name}: the file changed while it was being read; run again when nothing writes to it.")
 
     def __del__(self) -> None:
         if getattr(self, "_fd", None) is not None:

@@ -4,6 +4,7 @@ Members must not be encrypted, duplicated, overlapping or described differently 
 may stand before the first member or after the end record. Values are stored plainly, or deflated within a ratio and a budget.
 """
 
+import io
 import struct
 import zlib
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ _END64 = struct.Struct("<4sQ2H2I4Q")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _LOCAL = struct.Struct("<4s5H3I2H")
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +194,18 @@ def read_member(file: InputFile, member: Member, limits: Limits) -> bytes:
     raw = file.pread(data_offset(file, member), member.stored)
     if member.method == STORED:
         return raw
-    unfold = zlib.decompressobj(-15)
+    unfold, data = zlib.decompressobj(-15), io.BytesIO()
     try:
-        data = unfold.decompress(raw, member.size + 1)
+        # by pieces into one growing buffer: zlib alone would hold the result twice
+        for at in range(0, len(raw), _PIECE):
+            data.write(unfold.decompress(raw[at : at + _PIECE], member.size + 1 - data.tell()) if data.tell() <= member.size else b"")
     except zlib.error:
         raise CorruptInput(f"{where}: its compressed bytes are damaged; get a fresh copy.") from None
-    if len(data) != member.size:
+    if data.tell() != member.size:
         raise CorruptInput(
-            f"{where}: unfolds to {'more' if len(data) > member.size else 'less'} than the {member.size} bytes it claims; get a fresh copy."
+            f"{where}: unfolds to {'more' if data.tell() > member.size else 'less'} than the {member.size} bytes it claims; get a fresh copy."
         )
-    return data
+    return data.getvalue()
 
 
 def verify_members(file: InputFile, members: Mapping[str, Member], limits: Limits) -> None:

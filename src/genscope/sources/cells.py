@@ -1,7 +1,12 @@
-"""Finished matrices on disk: one small file each, written atomically, so that a killed run loses only what was in flight."""
+"""Finished matrices on disk: one small file each, written atomically, so that a killed run loses only what was in flight.
+
+A folder of results may come from anybody: links are not followed, and a cell that is not whole by its own checksum is computed again.
+"""
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +16,9 @@ from genscope.core import strict_json
 from genscope.core.files import write_atomically
 from genscope.errors import StoreError
 
-FORMAT = 1
+FORMAT = 2
+LARGEST = 512 << 20
+_SEAL = len('{"check": "", "cell": ') + 64  # bytes before the cell itself
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,8 @@ class CellStore:
         self._cells = folder / "cells"
         self._manifest = folder / "run.json"
         manifest = {"cell_format": FORMAT, **manifest}
+        if self._cells.is_symlink() or (self._cells.exists() and not self._cells.is_dir()):
+            raise StoreError(f"{folder.name}/cells is a link or a file, not a folder of results; choose another --out folder.")
         held = self._read_manifest()
         if held is not None and not fresh:
             _refuse_other_run(folder, held, json.loads(strict_json.dumps(manifest)))
@@ -47,10 +56,13 @@ class CellStore:
 
     def _read_manifest(self) -> dict[str, Any] | None:
         try:
-            return json.loads(self._manifest.read_text(encoding="utf-8"))
+            held = json.loads(read_regular(self._manifest))
+            if isinstance(held, dict):
+                return held
+            raise ValueError
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             raise StoreError(f"{self._manifest.parent.name}/run.json cannot be read; use --fresh to start over, or another --out folder.") from None
 
     def load(self) -> dict[str, Cell]:
@@ -58,18 +70,36 @@ class CellStore:
         found = {}
         for path in sorted(self._cells.glob("*.json")) if self._cells.is_dir() else ():
             try:
-                document = json.loads(path.read_text(encoding="utf-8"))
+                stored = read_regular(path)
+                document = json.loads(stored)["cell"]
+                if stored != _sealed(stored[_SEAL:-1]):
+                    continue
                 cell = Cell(document["key"], document["row"], document["curves"], document["digests"])
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):
                 continue
-            if path.name == _file_name(cell.key):
+            if path.name == _file_name(cell.key) and isinstance(cell.row, dict) and cell.row.keys() >= {"layer", "view", "status"}:
                 found[cell.key] = cell
         return found
 
     def save(self, cell: Cell) -> None:
         """Write one cell; complete or not at all."""
         document = {"key": cell.key, "row": cell.row, "curves": cell.curves, "digests": cell.digests}
-        write_atomically(self._cells / _file_name(cell.key), strict_json.dumps(document))
+        write_atomically(self._cells / _file_name(cell.key), _sealed(strict_json.dumps(document)))
+
+
+def read_regular(path: Path) -> str:
+    """The text of a regular file; a link, a pipe or a device is an ``OSError`` at once, as is a file beyond :data:`LARGEST`."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with open(fd, encoding="utf-8") as stream:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+            raise OSError
+        return stream.read()
+
+
+def _sealed(cell: str) -> str:
+    """JSON text of a cell beside its checksum."""
+    return f'{{"check": "{hashlib.sha256(cell.encode("utf-8", "surrogatepass")).hexdigest()}", "cell": {cell}}}'
 
 
 def _file_name(key: str) -> str:
@@ -85,5 +115,7 @@ def _refuse_other_run(folder: Path, held: Mapping[str, Any], asked: Mapping[str,
     if isinstance(before, dict) and isinstance(after, dict):
         inner = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
         name, before, after = f"{name}.{inner[0]}", before.get(inner[0]), after.get(inner[0])
+    if name == "files":
+        raise StoreError(f"{folder.name}: the checkpoint has changed since this run was begun; use --fresh to start over, or another --out folder.")
     change = f"{name} was {json.dumps(before)[:80]}, now {json.dumps(after)[:80]}"
     raise StoreError(f"{folder.name}: it holds another run ({change}); use --fresh to replace it, or another --out folder.")

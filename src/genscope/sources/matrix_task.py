@@ -10,6 +10,7 @@ from genscope.core.matrices import Matrix, MatrixSpec
 from genscope.core.resolver import Plan, execute
 from genscope.core.status import FAILED, OK, SKIPPED, Undefined
 from genscope.core.tensors import Checkpoint
+from genscope.errors import ChangedInput, CorruptInput, LimitExceeded
 from genscope.layers.matricize import build_matrix
 from genscope.sources.cells import Cell
 from genscope.sources.curves import draw_curves
@@ -30,7 +31,14 @@ class MatrixTask:
 
 def analyze_task(task: MatrixTask, checkpoint: Checkpoint, plan: Plan, options: AnalyzeOptions) -> list[Cell]:
     """Cells of one task, in the order of its specs."""
-    arrays = {name: checkpoint.read(name) for name in dict.fromkeys(name for spec in task.specs for name in spec.tensors)}
+    try:
+        arrays = {name: checkpoint.read(name) for name in dict.fromkeys(name for spec in task.specs for name in spec.tensors)}
+    except (CorruptInput, LimitExceeded) as error:
+        if isinstance(error, ChangedInput):
+            raise
+        # one damaged tensor does not take the others with it
+        status = SKIPPED if isinstance(error, LimitExceeded) else FAILED
+        return [Cell(spec.key, refused_row(spec, plan.wanted, str(error).rstrip("."), status), {}, {}) for spec in task.specs]
     digests = {name: array_digest(array) for name, array in arrays.items()}
     cells = []
     for position, spec in enumerate(task.specs):
@@ -73,9 +81,9 @@ def identity(spec: MatrixSpec) -> dict[str, Any]:
     }
 
 
-def refused_row(spec: MatrixSpec, names: Sequence[str], reason: str) -> dict[str, Any]:
-    """The row of a matrix that was not computed (memory budget)."""
-    row = {**identity(spec), "status": SKIPPED, "reason": reason, **dict.fromkeys(names), "undefined": {}}
+def refused_row(spec: MatrixSpec, names: Sequence[str], reason: str, status: str = SKIPPED) -> dict[str, Any]:
+    """The row of a matrix that was not computed (memory budget, bytes that cannot be read)."""
+    row = {**identity(spec), "status": status, "reason": reason, **dict.fromkeys(names), "undefined": {}}
     row["verdict"] = layer_verdict(row)
     return row
 

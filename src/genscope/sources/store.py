@@ -1,13 +1,13 @@
 """Saved results, read back with suspicion: a colleague's folder is untrusted too."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from genscope.core.results import ROWS_NAME, SCHEMA_VERSION, Result
 from genscope.errors import StoreError
-
-LARGEST = 512 << 20
+from genscope.sources.cells import read_regular
 
 
 def load(folder: str | Path) -> Result:
@@ -45,14 +45,12 @@ def is_result_folder(path: str | Path) -> bool:
 
 
 def _optional(path: Path, folder: Path) -> dict[str, Any]:
-    return _read(path, folder) if path.is_file() else {}
+    return _read(path, folder) if os.path.lexists(path) else {}
 
 
 def _read(path: Path, folder: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > LARGEST:
-            raise StoreError(f"{folder.name}/{path.name} is larger than {LARGEST >> 20} MB; it is no genscope result.")
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_regular(path))
     except FileNotFoundError:
         unfinished = (folder / "run.json").is_file()
         hint = "the run is not finished; the command that began it resumes it" if unfinished else "there is no saved result here"
