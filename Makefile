@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: demo test lint types docs clean
+.PHONY: demo test lint types docs bench clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,5 +33,14 @@ docs: $(VENV)/.test  ## regenerate the generated pages and build the site into s
 	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --strict --quiet
 
+$(VENV)-peer/.done:
+	$(PYTHON) -m venv $(VENV)-peer
+	$(VENV)-peer/bin/python -m pip install --quiet "torch==2.13.0" "weightwatcher==0.7.7" "pyhessian==0.1" safetensors
+	touch $@
+
+bench: $(VENV)/.demo $(VENV)-peer/.done  ## compare with WeightWatcher 0.7.7 from PyPI in one run (a quarter of an hour)
+	$(BIN)/python benchmarks/weightwatcher_columns.py --peer $(VENV)-peer/bin/python
+	$(BIN)/python benchmarks/against_weightwatcher.py --peer $(VENV)-peer/bin/python
+
 clean:
-	rm -rf $(VENV) $(OUT) site build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-peer $(OUT) site build dist .pytest_cache .mypy_cache .ruff_cache
