@@ -111,9 +111,10 @@ def _spectrum(curve: Any, points: int) -> dict[str, Any] | None:
     if isinstance(bulk, Mapping):
         found["mp"] = {"edge": _finite(bulk.get("edge")), "sigma": _finite(bulk.get("sigma"))}
         found["mp"]["curve"] = _pack(bulk, "x", "density", max(_FEWEST_POINTS, points // 2))
-    models = curve.get("models")
-    if isinstance(models, list | tuple):
-        found["models"] = [_spectrum(model, max(_FEWEST_POINTS, points // len(models))) for model in models]
+    for key in ("models", "differences"):
+        several = curve.get(key)
+        if isinstance(several, list | tuple) and several:
+            found[key] = [_spectrum(one, max(_FEWEST_POINTS, points // (2 * len(several)))) for one in several]
     return {key: value for key, value in found.items() if value is not None} or None
 
 

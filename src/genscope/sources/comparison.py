@@ -14,8 +14,9 @@ from genscope.core.text import display_name
 from genscope.errors import GenscopeError, UsageError
 from genscope.layers.matricize import build_matrix, plan_matrices
 from genscope.numerics.power_law import fit_power_law
-from genscope.numerics.singular_values import singular_values
+from genscope.numerics.singular_values import predicted_bytes, singular_values
 from genscope.numerics.subspace import subspace_overlap
+from genscope.sources.curves import draw_difference
 from genscope.sources.fan_out import one_blas_thread
 from genscope.sources.matrices import analyze
 from genscope.sources.options import AnalyzeOptions, Opening, sort_keywords
@@ -51,8 +52,7 @@ def compare_checkpoints(models: Sequence[Any], **chosen: Any) -> Result:
     tables = [{_key(row): row for row in result.rows} for result in results]
     shared, unmatched = _match(tables, names)
     rows = [_compare_row([table[key] for table in tables]) for key in shared]
-    if not any(_is_saved(model) for model in models):
-        _add_differences(rows, models, options, opening)
+    moves = {} if any(_is_saved(model) for model in models) else _add_differences(rows, models, options, opening)
     summary = {
         "n_matrices": len(rows),
         "n_unmatched": len(unmatched),
@@ -66,7 +66,9 @@ def compare_checkpoints(models: Sequence[Any], **chosen: Any) -> Result:
         rows=rows,
         tail={"unmatched": unmatched, "notes": notes},
         curves={
-            key: {"models": [result.curves.get(key, {}) for result in results]} for key in shared if any(key in result.curves for result in results)
+            key: {"models": [result.curves.get(key, {}) for result in results], **({"differences": moves[key]} if key in moves else {})}
+            for key in shared
+            if key in moves or any(key in result.curves for result in results)
         },
         reproducibility={
             **reproducibility_block(seed=options.seed),
@@ -137,7 +139,9 @@ def _values(values: list[Any]) -> dict[str, Any]:
     return {"values": values, "change": None if first is None or last is None else last - first}
 
 
-def _add_differences(rows: list[dict[str, Any]], models: Sequence[Any], options: AnalyzeOptions, opening: Opening) -> None:
+def _add_differences(rows: list[dict[str, Any]], models: Sequence[Any], options: AnalyzeOptions, opening: Opening) -> dict[str, list[Any]]:
+    """Add the columns of what moved to ``rows``; returns, for the layers that moved, the curve of each difference."""
+    curves = {}
     checkpoints = [open_checkpoint(model, **opening.keywords()) for model in models]
     try:
         plans = [
@@ -146,25 +150,28 @@ def _add_differences(rows: list[dict[str, Any]], models: Sequence[Any], options:
         with one_blas_thread():
             for row in rows:
                 key = _key(row)
-                row.update(_difference_of_layer(key, checkpoints, [plan[key] for plan in plans], options))
+                specs = [plan[key] for plan in plans]
+                too_large = predicted_bytes(row["rows"], row["cols"], row["n_matrices"]) > opening.limits.memory_bytes
+                found = [{}] * (len(specs) - 1) if too_large else _differences(key, checkpoints, specs, options.seed)
+                row.update({name: _values([_at_rest(name), *(one.get(name) for one in found)]) for name in DELTA_MEASURES})
+                if any(one.get("curve") for one in found):
+                    curves[key] = [{}, *(one.get("curve", {}) for one in found)]
     finally:
         for checkpoint in checkpoints:
             checkpoint.close()
+    return curves
 
 
-def _difference_of_layer(key: str, checkpoints: Sequence[Any], specs: Sequence[MatrixSpec], options: AnalyzeOptions) -> dict[str, Any]:
-    columns: dict[str, list[float | None]] = {name: [_at_rest(name)] for name in DELTA_MEASURES}
-    try:
-        origin = _stack(checkpoints[0], specs[0])
-        for checkpoint, spec in zip(checkpoints[1:], specs[1:], strict=True):
-            moved = _stack(checkpoint, spec)
-            found = _difference(origin, moved, options.seed, key) if origin is not None and moved is not None else {}
-            for name in DELTA_MEASURES:
-                columns[name].append(found.get(name))
-    except GenscopeError:
-        # unreadable or non-finite weights: the row's status says so already, the differences stay undefined
-        columns = {name: [None] * len(checkpoints) for name in DELTA_MEASURES}
-    return {name: _values(values) for name, values in columns.items()}
+def _differences(key: str, checkpoints: Sequence[Any], specs: Sequence[MatrixSpec], seed: int) -> list[dict[str, Any]]:
+    found = []
+    for checkpoint, spec in zip(checkpoints[1:], specs[1:], strict=True):
+        try:
+            origin, moved = _stack(checkpoints[0], specs[0]), _stack(checkpoint, spec)
+            found.append(_difference(origin, moved, seed, key) if origin is not None and moved is not None else {})
+        except GenscopeError:
+            # unreadable or non-finite weights: the row's status says so already, the differences stay undefined
+            found.append({})
+    return found
 
 
 def _at_rest(name: str) -> float | None:
@@ -175,12 +182,14 @@ def _stack(checkpoint: Any, spec: MatrixSpec) -> np.ndarray | None:
     return build_matrix(spec, {name: checkpoint.read(name) for name in spec.tensors}).stack
 
 
-def _difference(origin: np.ndarray, moved: np.ndarray, seed: int, key: str) -> dict[str, float | None]:
+def _difference(origin: np.ndarray, moved: np.ndarray, seed: int, key: str) -> dict[str, Any]:
     delta = np.subtract(moved, origin, dtype=np.float64)
-    size = float(np.linalg.norm(origin))
+    # in units of the largest entry: squares of tiny and huge weights stay representable
+    unit = float(np.abs(origin).max(initial=0.0)) or 1.0
+    size = float(np.linalg.norm(np.divide(origin, unit, dtype=np.float64)))
     spectrum = singular_values(delta)
     eigenvalues = np.square(spectrum.values)
-    found: dict[str, float | None] = {"relative_change": float(np.linalg.norm(delta)) / size if size else None}
+    found: dict[str, Any] = {"relative_change": float(np.linalg.norm(delta / unit)) / size if size else None, "curve": draw_difference(eigenvalues)}
     if eigenvalues.size and eigenvalues[0] > 0:
         found["delta_log_spectral_norm"] = float(np.log10(eigenvalues[0]))
         found["delta_stable_rank"] = float(eigenvalues.sum() / eigenvalues[0])

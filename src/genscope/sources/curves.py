@@ -42,6 +42,12 @@ def draw_curves(values: Mapping[str, Any]) -> dict[str, Any]:
     return curves
 
 
+def draw_difference(eigenvalues: np.ndarray) -> dict[str, Any]:
+    """The tail function of the eigenvalues of ΔWᵀΔW, large to small; empty when nothing moved."""
+    positive = eigenvalues[eigenvalues > 0]
+    return {"ccdf": _tail_function(positive, eigenvalues.size)} if positive.size else {}
+
+
 def _short(value: float) -> float:
     return float(f"{value:.6g}")
 

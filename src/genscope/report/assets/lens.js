@@ -85,29 +85,15 @@ function mountLens(host, section) {
 
 function drawSpectra(host, width, row, packed, models) {
   const height = clamp(width * 0.62, 260, 430);
-  if (packed.models?.some((one) => one?.ccdf)) {
-    const series = packed.models.map((one, k) => {
-      const c = unpackCurve(one?.ccdf);
-      return {
-        name: models?.[k] ?? `model ${k + 1}`,
-        points: c
-          ? c.x.map((x, i) => ({ x, y: c.y[i], lines: [models?.[k] ?? "", `λ ${format(x, 3)}`, `share above ${format(c.y[i], 3)}`] }))
-          : [],
-      };
-    });
-    const svg = seriesChart(width, series, {
-      height,
-      xlog: true,
-      ylog: true,
-      lines: true,
-      title: "Share of eigenvalues above λ, by model",
-      xlabel: `eigenvalue λ of ${sections.layer.matrix}`,
-      ylabel: "share above λ",
-    });
-    return host.replaceChildren(
-      svg,
-      legend(series.map((one, k) => swatch(s("g", { class: "s" + (k % 8) }, path("M1 6H21", { class: "stroke" })), one.name))),
-    );
+  if (packed.models?.some((one) => one?.ccdf) || packed.differences?.some((one) => one?.ccdf)) {
+    const matrix = sections.layer.matrix,
+      parts = tails(width, height, packed.models || [], models, "Share of eigenvalues above λ, by model", `eigenvalue λ of ${matrix}`);
+    if (packed.differences?.some((one) => one?.ccdf))
+      parts.push(
+        h("p", { class: "lead", text: `What moved: the spectrum of the difference from ${models?.[0] ?? "the first model"}` }),
+        ...tails(width, height * 0.7, packed.differences, models, "Share of eigenvalues of the difference above λ", "eigenvalue λ of ΔWᵀΔW"),
+      );
+    return host.replaceChildren(...parts);
   }
   const mode = packed.hist && (stateOf.mode === "density" || !packed.ccdf) ? "density" : "ccdf";
   if (!packed.ccdf && !packed.hist) return host.replaceChildren(h("p", { class: "empty", text: "No spectrum was kept for this layer." }));
@@ -132,6 +118,20 @@ function drawSpectra(host, width, row, packed, models) {
         { height: 170, xlog: true, lines: true, band: [2, 6], title: "Hill estimate of α", xlabel: "eigenvalues in the tail", ylabel: "α" },
       ),
     );
+}
+
+// Tail functions of several spectra in one chart with its legend; those without a curve are left out, the others keep their color.
+function tails(width, height, packed, models, title, xlabel) {
+  const series = packed.map((one, k) => {
+    const c = unpackCurve(one?.ccdf),
+      name = models?.[k] ?? `model ${k + 1}`;
+    return { name, points: c ? c.x.map((x, i) => ({ x, y: c.y[i], lines: [name, `λ ${format(x, 3)}`, `share above ${format(c.y[i], 3)}`] })) : [] };
+  });
+  const svg = seriesChart(width, series, { height, xlog: true, ylog: true, lines: true, title, xlabel, ylabel: "share above λ" });
+  const keys = series.flatMap((one, k) =>
+    one.points.length ? [swatch(s("g", { class: "s" + (k % 8) }, path("M1 6H21", { class: "stroke" })), one.name)] : [],
+  );
+  return [svg, legend(keys)];
 }
 
 function pairs(row) {
