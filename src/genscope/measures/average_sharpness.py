@@ -5,7 +5,9 @@ import numpy as np
 from genscope.core.catalogue import measure
 from genscope.core.estimate import Estimate
 from genscope.core.status import DOUBTFUL, Undefined
+from genscope.measures.ingredients.centre import Centre
 from genscope.measures.ingredients.points import filter_widths, loss_and_error_sums, mean_loss_and_error
+from genscope.measures.ingredients.relative_noise import RelativeNoise
 from genscope.measures.ingredients.sharpness_curve import SharpnessCurve
 from genscope.measures.ingredients.subset import Subset
 from genscope.measures.ingredients.types import Forward, Params
@@ -23,9 +25,7 @@ _A = "Andriushchenko et al. 2023"
     invariant_to=("node_rescaling", "permutation"),
     cost="n_draws forwards",
 )
-def average_sharpness(
-    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator, *, rho_average: float = 0.1, n_draws: int = 20
-) -> Estimate:
+def average_sharpness(relative_noise: RelativeNoise) -> Estimate:
     """How far the loss rises on average under noise relative to each weight.
 
     Formula:
@@ -33,13 +33,7 @@ def average_sharpness(
     Reading:
         Larger is sharper, whatever the scale of the units.
     Args:
-        params: parameters, name to tensor.
-        forward: forward(params, x) -> logits [examples, classes].
-        loss: name of the loss.
-        subset: the random examples that costly measures share.
-        rng: the node's own generator.
-        rho_average: noise relative to each weight.
-        n_draws: noise draws.
+        relative_noise: how the loss rises at each draw of relative noise, with and without logit normalization.
     Returns:
         A number with its interval; unit nats.
     Raises:
@@ -53,9 +47,9 @@ def average_sharpness(
     Example:
         >>> from genscope.measures.ingredients.worked_example import value_of
         >>> value_of("average_sharpness")
-        0.001136
+        0.008378
     """
-    return _average(params, forward, loss, subset, rng, {k: v.abs() for k, v in params.items()}, rho_average, n_draws, unit_logits=False)
+    return _mean_rise(relative_noise.rises)
 
 
 @measure(
@@ -66,9 +60,7 @@ def average_sharpness(
     invariant_to=("node_rescaling", "last_layer_scaling", "permutation"),
     cost="n_draws forwards",
 )
-def average_sharpness_logit_normalized(
-    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator, *, rho_average: float = 0.1, n_draws: int = 20
-) -> Estimate:
+def average_sharpness_logit_normalized(relative_noise: RelativeNoise) -> Estimate:
     """The average-case rise of the loss of outputs divided by their norm.
 
     Formula:
@@ -76,13 +68,7 @@ def average_sharpness_logit_normalized(
     Reading:
         Sharpness that does not depend on the scale of the outputs.
     Args:
-        params: parameters, name to tensor.
-        forward: forward(params, x) -> logits [examples, classes].
-        loss: name of the loss.
-        subset: the random examples that costly measures share.
-        rng: the node's own generator.
-        rho_average: noise relative to each weight.
-        n_draws: noise draws.
+        relative_noise: how the loss rises at each draw of relative noise, with and without logit normalization.
     Returns:
         A number with its interval; unit nats.
     Raises:
@@ -96,9 +82,9 @@ def average_sharpness_logit_normalized(
     Example:
         >>> from genscope.measures.ingredients.worked_example import value_of
         >>> value_of("average_sharpness_logit_normalized")
-        0.0007866
+        0.0005564
     """
-    return _average(params, forward, loss, subset, rng, {k: v.abs() for k, v in params.items()}, rho_average, n_draws, unit_logits=True)
+    return _mean_rise(relative_noise.unit_rises)
 
 
 @measure(
@@ -110,8 +96,9 @@ def average_sharpness_logit_normalized(
     cost="n_draws forwards",
 )
 def filter_normalized_sharpness(
-    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator, *, rho_average: float = 0.1, n_draws: int = 20
-) -> Estimate:
+    params: Params, forward: Forward, loss: str, subset: Subset, centre: Centre, rng: np.random.Generator,
+    *, rho_average: float = 0.1, n_draws: int = 20,
+) -> Estimate:  # fmt: skip
     """How far the loss rises on average under noise that is a fixed share of each filter's norm.
 
     Formula:
@@ -123,6 +110,7 @@ def filter_normalized_sharpness(
         forward: forward(params, x) -> logits [examples, classes].
         loss: name of the loss.
         subset: the random examples that costly measures share.
+        centre: loss and error at the weights themselves.
         rng: the node's own generator.
         rho_average: noise relative to each weight.
         n_draws: noise draws.
@@ -141,7 +129,9 @@ def filter_normalized_sharpness(
         >>> value_of("filter_normalized_sharpness")
         0.008353
     """
-    return _average(params, forward, loss, subset, rng, filter_widths(params), rho_average, n_draws, unit_logits=False)
+    points = perturbed_points(params, filter_widths(params), noise_seeds(rng, n_draws), rho_average)
+    losses = mean_loss_and_error(loss_and_error_sums(forward, loss), points, subset.batches, params)[:, 0]
+    return _mean_rise(losses - centre.loss)
 
 
 @measure(
@@ -193,11 +183,8 @@ def kl_at_sharpness(sharpness_curve: SharpnessCurve, *, sharpness: float = 0.05)
     return Estimate(value, low=float(sharpness_curve.kl[first]), high=float(sharpness_curve.kl[first - 1]))
 
 
-def _average(params, forward, loss, subset, rng, widths, rho, n_draws, *, unit_logits) -> Estimate:  # type: ignore[no-untyped-def]
-    statistic = loss_and_error_sums(forward, loss, unit_logits=unit_logits)
-    centre = mean_loss_and_error(statistic, [params], subset.batches, params)[0, 0]
-    points = perturbed_points(params, widths, noise_seeds(rng, n_draws), rho)
-    rises = mean_loss_and_error(statistic, points, subset.batches, params)[:, 0] - centre
+def _mean_rise(rises: np.ndarray) -> Estimate:
+    n_draws = len(rises)
     if not np.isfinite(rises).all():
         return Estimate(
             float("nan"), status=DOUBTFUL, reason=f"the loss is not finite at {int(np.sum(~np.isfinite(rises)))} of {n_draws} perturbed points"

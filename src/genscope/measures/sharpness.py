@@ -4,6 +4,7 @@ import numpy as np
 
 from genscope.core.catalogue import measure
 from genscope.core.estimate import Estimate
+from genscope.measures.ingredients.centre import CentreGradient
 from genscope.measures.ingredients.points import loss_and_gradient
 from genscope.measures.ingredients.subset import Subset
 from genscope.measures.ingredients.types import Forward, Params
@@ -22,7 +23,9 @@ _A = "Andriushchenko et al. 2023"
     invariant_to=("permutation",),
     cost="ascent",
 )
-def keskar_sharpness(params: Params, forward: Forward, loss: str, subset: Subset, *, alpha: float = 5e-4, ascent_steps: int = 20) -> Estimate:
+def keskar_sharpness(
+    params: Params, forward: Forward, loss: str, subset: Subset, centre_gradient: CentreGradient, *, alpha: float = 5e-4, ascent_steps: int = 20
+) -> Estimate:
     """How far the loss can rise in a small box around the weights.
 
     Formula:
@@ -34,6 +37,7 @@ def keskar_sharpness(params: Params, forward: Forward, loss: str, subset: Subset
         forward: forward(params, x) -> logits [examples, classes].
         loss: name of the loss.
         subset: the random examples that costly measures share.
+        centre_gradient: the loss and its gradient at the weights themselves.
         alpha: box scale.
         ascent_steps: gradients of the ascent.
     Returns:
@@ -52,7 +56,8 @@ def keskar_sharpness(params: Params, forward: Forward, loss: str, subset: Subset
         0.0002814
     """
     radii = {name: alpha * (value.abs() + 1.0) for name, value in params.items()}
-    found = ascend(loss_and_gradient(forward, loss, subset.batches), params, radii, steps=ascent_steps)
+    objective = loss_and_gradient(forward, loss, subset.batches)
+    found = ascend(objective, params, radii, steps=ascent_steps, at_centre=centre_gradient.pair)
     return Estimate(found.increase / (1.0 + found.centre), low=found.increase / (1.0 + found.centre))
 
 
@@ -65,7 +70,7 @@ def keskar_sharpness(params: Params, forward: Forward, loss: str, subset: Subset
     cost="ascent",
 )
 def adaptive_sharpness(
-    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator,
+    params: Params, forward: Forward, loss: str, subset: Subset, centre_gradient: CentreGradient, rng: np.random.Generator,
     *, rho: float = 1e-2, ascent_steps: int = 20, n_restarts: int = 0,
 ) -> Estimate:  # fmt: skip
     """How far the loss can rise in a box relative to each weight.
@@ -79,6 +84,7 @@ def adaptive_sharpness(
         forward: forward(params, x) -> logits [examples, classes].
         loss: name of the loss.
         subset: the random examples that costly measures share.
+        centre_gradient: the loss and its gradient at the weights themselves.
         rng: the node's own generator.
         rho: box half-width relative to each weight.
         ascent_steps: gradients of the ascent.
@@ -98,7 +104,7 @@ def adaptive_sharpness(
         >>> value_of("adaptive_sharpness")
         0.003159
     """
-    return _worst_relative(params, forward, loss, subset, rng, rho, ascent_steps, n_restarts, "linf", unit_logits=False)
+    return _worst_relative(params, forward, loss, subset, rng, rho, ascent_steps, n_restarts, "linf", centre_gradient.pair)
 
 
 @measure(
@@ -110,7 +116,7 @@ def adaptive_sharpness(
     cost="ascent",
 )
 def adaptive_sharpness_l2(
-    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator,
+    params: Params, forward: Forward, loss: str, subset: Subset, centre_gradient: CentreGradient, rng: np.random.Generator,
     *, rho_l2: float = 0.5, ascent_steps: int = 20, n_restarts: int = 0,
 ) -> Estimate:  # fmt: skip
     """How far the loss can rise in an ellipsoid relative to each weight.
@@ -124,6 +130,7 @@ def adaptive_sharpness_l2(
         forward: forward(params, x) -> logits [examples, classes].
         loss: name of the loss.
         subset: the random examples that costly measures share.
+        centre_gradient: the loss and its gradient at the weights themselves.
         rng: the node's own generator.
         rho_l2: radius of the ellipsoid.
         ascent_steps: gradients of the ascent.
@@ -143,7 +150,7 @@ def adaptive_sharpness_l2(
         >>> value_of("adaptive_sharpness_l2")
         0.1059
     """
-    return _worst_relative(params, forward, loss, subset, rng, rho_l2, ascent_steps, n_restarts, "l2", unit_logits=False)
+    return _worst_relative(params, forward, loss, subset, rng, rho_l2, ascent_steps, n_restarts, "l2", centre_gradient.pair)
 
 
 @measure(
@@ -188,11 +195,13 @@ def adaptive_sharpness_logit_normalized(
         >>> value_of("adaptive_sharpness_logit_normalized")
         0.0
     """
-    return _worst_relative(params, forward, loss, subset, rng, rho, ascent_steps, n_restarts, "linf", unit_logits=True)
+    return _worst_relative(params, forward, loss, subset, rng, rho, ascent_steps, n_restarts, "linf", None)
 
 
-def _worst_relative(params, forward, loss, subset, rng, rho, steps, restarts, norm, *, unit_logits) -> Estimate:  # type: ignore[no-untyped-def]
+def _worst_relative(params, forward, loss, subset, rng, rho, steps, restarts, norm, at_centre) -> Estimate:  # type: ignore[no-untyped-def]
+    """Without a known centre the logits are divided by their norm, and the centre is found in that run."""
     radii = {name: rho * value.abs() for name, value in params.items()}
     starts = tuple({name: value.sign() for name, value in standard_noise(params, seed).items()} for seed in noise_seeds(rng, restarts))
-    found = ascend(loss_and_gradient(forward, loss, subset.batches, unit_logits=unit_logits), params, radii, steps=steps, norm=norm, starts=starts)
+    objective = loss_and_gradient(forward, loss, subset.batches, unit_logits=at_centre is None)
+    found = ascend(objective, params, radii, steps=steps, norm=norm, starts=starts, at_centre=at_centre)
     return Estimate(found.increase, low=found.increase)

@@ -10,7 +10,7 @@ Objective = Callable[[Params], tuple[float, Params]]
 
 @dataclass(frozen=True)
 class Ascent:
-    """The largest increase found over the centre, where it started, and the gradients spent."""
+    """The largest increase found over the centre, where it started, and the gradients spent (the loss of the last point needs none)."""
 
     increase: float
     centre: float
@@ -19,35 +19,45 @@ class Ascent:
 
 
 def ascend(
-    objective: Objective, params: Params, radii: Mapping[str, Any], *, steps: int, norm: str = "linf", starts: tuple[Params, ...] = ()
+    objective: Objective,
+    params: Params,
+    radii: Mapping[str, Any],
+    *,
+    steps: int,
+    norm: str = "linf",
+    starts: tuple[Params, ...] = (),
+    at_centre: tuple[float, Params] | None = None,
 ) -> Ascent:
     """Maximise a loss over ``{w + r ⊙ δ : ‖δ‖ ≤ 1}`` by Auto-PGD (Croce & Hein 2020): momentum .75, step 2 halved at checkpoints without progress.
 
     The result is a lower bound of the maximum. From the centre the first step follows the gradient; each start in ``starts`` is a further run.
 
     Args:
-        objective: parameters to ``(loss, gradient)``.
+        objective: parameters to ``(loss, gradient)``; where it has an attribute ``value``, that gives the loss alone.
         params: the centre w.
         radii: name to tensor r of the region's half-widths (the step is scaled by it, so the problem is a unit ball).
         steps: gradient evaluations per run.
         norm: ``"linf"`` (box) or ``"l2"`` (ellipsoid).
         starts: starting offsets in unit coordinates.
+        at_centre: the objective at the centre, where it is known already.
     """
     import torch
 
     with torch.no_grad():
         zero = {name: torch.zeros_like(value) for name, value in params.items()}
-    centre, _ = objective(params)
-    best, worst, spent = centre, params, 1
+    first = objective(params) if at_centre is None else at_centre
+    centre, best, worst, spent = first[0], first[0], params, int(at_centre is None)
     for start in (zero, *starts):
-        found, where, used = _run(objective, params, radii, _project(start, norm), steps, norm)
+        found, where, used = _run(objective, params, radii, _project(start, norm), steps, norm, first if start is zero else None)
         spent += used
         if found > best:
             best, worst = found, where
     return Ascent(best - centre, centre, spent, worst)
 
 
-def _run(objective: Objective, params: Params, radii: Mapping[str, Any], offset: Params, steps: int, norm: str) -> tuple[float, Params, int]:
+def _run(
+    objective: Objective, params: Params, radii: Mapping[str, Any], offset: Params, steps: int, norm: str, first: tuple[float, Params] | None
+) -> tuple[float, Params, int]:
     import torch
 
     checkpoints, period, last = set(), max(2, int(0.22 * steps)), 0
@@ -61,7 +71,7 @@ def _run(objective: Objective, params: Params, radii: Mapping[str, Any], offset:
     best_at_check = -float("inf")
     for step in range(steps):
         point = {name: value + radii[name] * offset[name] for name, value in params.items()}
-        value, gradient = objective(point)
+        value, gradient = first if first is not None and step == 0 else objective(point)
         improved += value > last_value
         last_value = value
         if value > best:
@@ -76,10 +86,10 @@ def _run(objective: Objective, params: Params, radii: Mapping[str, Any], offset:
             mixed = {name: offset[name] + 0.75 * (moved[name] - offset[name]) + 0.25 * (offset[name] - previous[name]) for name in offset}
             previous, offset = offset, _project(mixed if step else moved, norm)
     point = {name: value + radii[name] * offset[name] for name, value in params.items()}
-    value, _ = objective(point)
+    value = getattr(objective, "value", lambda end: objective(end)[0])(point)
     if value > best:
         best, best_offset = value, offset
-    return best, {name: value + radii[name] * best_offset[name] for name, value in params.items()}, steps + 1
+    return best, {name: value + radii[name] * best_offset[name] for name, value in params.items()}, steps - (first is not None)
 
 
 def _steepest(gradient: Params, radii: Mapping[str, Any], norm: str) -> Params:

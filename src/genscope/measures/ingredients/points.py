@@ -46,11 +46,27 @@ def mean_loss_and_error(statistic: Statistic, points: Iterable[Params], batches:
     return evaluate_points(statistic, points, batches, stack=stack_size(params)) / n
 
 
+def mean_losses_and_error(forward: Forward, loss: str, points: Iterable[Params], batches: Chosen, params: Params) -> np.ndarray:
+    """Mean loss, mean error and mean loss of outputs divided by their norms, from the same outputs, ``[points, 3]``."""
+    import torch
+
+    def statistic(point: Params, x: Any, y: Any) -> Any:
+        logits = forward(point, x)
+        unit = example_losses(loss, normalized_logits(logits, True), y)
+        return torch.stack([example_losses(loss, logits, y).sum(), example_errors(logits, y).sum(), unit.sum()])
+
+    return mean_loss_and_error(statistic, points, batches, params)
+
+
 def loss_and_gradient(forward: Forward, loss: str, batches: Chosen, *, unit_logits: bool = False) -> Callable[[Params], tuple[float, Params]]:
     """The mean loss and its gradient, accumulated over micro-batches."""
     import torch
 
     n = sum(len(y) for _, y in batches)
+
+    def loss_alone(params: Params) -> float:
+        with torch.no_grad():
+            return sum(float(example_losses(loss, normalized_logits(forward(params, x), unit_logits), y).sum() / n) for x, y in batches)
 
     def objective(params: Params) -> tuple[float, Params]:
         leaves = {name: value.detach().requires_grad_(True) for name, value in params.items()}
@@ -62,6 +78,7 @@ def loss_and_gradient(forward: Forward, loss: str, batches: Chosen, *, unit_logi
             gradient = [known if part is None else known + part for known, part in zip(gradient, parts, strict=True)]
         return total, dict(zip(leaves, gradient, strict=True))
 
+    objective.value = loss_alone  # type: ignore[attr-defined]
     return objective
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genscope.core.catalogue import ingredient
+from genscope.measures.ingredients.centre import Centre
 from genscope.measures.ingredients.points import loss_and_error_sums, mean_loss_and_error
 from genscope.measures.ingredients.subset import Subset
 from genscope.measures.ingredients.types import Forward, Params
@@ -32,19 +33,18 @@ class SharpnessCurve:
 
 @ingredient
 def sharpness_curve(
-    params: Params, forward: Forward, loss: str, subset: Subset, rng: np.random.Generator, *, n_draws: int = 20, n_scales: int = 9
+    params: Params, forward: Forward, loss: str, subset: Subset, centre: Centre, rng: np.random.Generator, *, n_draws: int = 20, n_scales: int = 9
 ) -> SharpnessCurve:
     """Expected sharpness and KL for scales α from 10⁻⁴ to 10⁻¹, the same ``n_draws`` noises at every scale."""
     widths = {name: 10.0 * value.abs() + 1.0 for name, value in params.items()}
     squared = float(sum(float((params[name].double() / widths[name].double()).square().sum()) for name in params))
     seeds = noise_seeds(rng, n_draws)
     statistic = loss_and_error_sums(forward, loss)
-    centre = mean_loss_and_error(statistic, [params], subset.batches, params)[0, 0]
     scales = np.geomspace(1e-4, 1e-1, n_scales)
     sharpness, sem, error = [], [], []
     for alpha in scales:
         means = mean_loss_and_error(statistic, perturbed_points(params, widths, seeds, float(alpha)), subset.batches, params)
-        sharpness.append(means[:, 0].mean() - centre)
+        sharpness.append(means[:, 0].mean() - centre.loss)
         sem.append(means[:, 0].std(ddof=1) / np.sqrt(n_draws) if n_draws > 1 else np.nan)
         error.append(means[:, 1].mean())
     return SharpnessCurve(scales, np.array(sharpness), np.array(sem), np.array(error), squared / (2.0 * scales**2))
