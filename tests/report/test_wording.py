@@ -2,7 +2,7 @@
 
 import pytest
 
-from genscope.report.wording import bytes_of, fact_of, number_of, source_of, text_of
+from genscope.report.wording import COLUMNS, bytes_of, fact_of, group_of, number_of, source_of, text_of
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,11 @@ def test_words_for_people() -> None:
     assert fact_of(["/a/b/c.pt", True, None]) == "c.pt, yes, –"
     assert text_of("/model/conv/Conv.weight") == "/model/conv/Conv.weight"
     assert text_of("could not read /home/me/x.bin now") == "could not read x.bin now"
+
+
+def test_every_matrix_measure_has_words_and_a_group() -> None:
+    from genscope.measures.load import load_matrix_measures
+
+    for node in load_matrix_measures().measures(root="matrix"):
+        assert node.name in COLUMNS, node.name
+        assert group_of(node.name) != "Other" and COLUMNS[node.name][3].endswith(".")
