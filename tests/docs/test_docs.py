@@ -135,3 +135,11 @@ def test_a_session_is_replayed_with_its_status(tmp_path: Path) -> None:
     spec.loader.exec_module(sessions)
     told = sessions.replay("$ echo one \\\n  two; exit 3\nstale\n$ echo $?\n0\n", tmp_path)
     assert told == "$ echo one \\\n  two; exit 3\none two\n$ echo $?\n3\n"
+
+
+def test_every_public_name_is_told_of() -> None:
+    import genscope
+
+    told = "\n".join(page.read_text(encoding="utf-8") for page in WRITTEN)
+    for name in set(genscope.__all__) - {"__version__"}:
+        assert re.search(rf"genscope\.{name}\b|@{name}\b|import [\w, ]*\b{name}\b", told), name
