@@ -241,3 +241,9 @@ def test_report_redraws_a_saved_result(run: Run, checkpoint: Path, tmp_path: Pat
     done = run("report", tmp_path / "kept")
     assert done.code == 0 and (tmp_path / "kept" / "report.html").stat().st_size > 10_000
     assert run("report", tmp_path).code == 1
+
+
+@pytest.mark.parametrize("count", ["-1", "1", "19"])
+def test_too_few_resamples_do_not_pass_for_an_uncertainty(run: Run, checkpoint: Path, count: str) -> None:
+    done = run("analyze", checkpoint, "--resamples", count)
+    assert done.code == 2 and "at least 20" in done.err

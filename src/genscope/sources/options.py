@@ -11,6 +11,7 @@ from genscope.core.tensors import Checkpoint, Skip, TensorSpec
 from genscope.errors import UsageError
 from genscope.layers.matricize import ViewOptions
 
+FEWEST_RESAMPLES = 20
 Progress = Callable[[int, int, str, float], None]
 
 CONVENTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -94,7 +95,7 @@ class AnalyzeOptions:
         ks: ``two-sided`` or ``lower`` Kolmogorov–Smirnov steps.
         method: ``auto``, ``gram`` or ``svd``.
         device: a torch device such as ``cuda`` for the spectra (default: NumPy on the CPU).
-        resamples: bootstrap and goodness-of-fit resamples (0: none).
+        resamples: bootstrap and goodness-of-fit resamples (0: none; otherwise at least 20, and 50 before a poor fit can be called one).
         randomize: also compare with a seeded random permutation of each matrix.
         vectors: also measure how localized the singular vectors are.
         include, exclude: shell patterns on tensor names.
@@ -147,8 +148,11 @@ class AnalyzeOptions:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise UsageError(f"{name}={getattr(self, name)!r} is not possible; use one of {', '.join(values)}.")
-        if self.resamples < 0 or self.min_rows < 1:
-            raise UsageError("resamples must be 0 or more and min_rows 1 or more.")
+        if self.min_rows < 1:
+            raise UsageError("min_rows must be 1 or more.")
+        # fewer give no interval at all, and would pass in silence for a run that looked at the uncertainty
+        if self.resamples != 0 and self.resamples < FEWEST_RESAMPLES:
+            raise UsageError(f"resamples must be 0 (no interval) or at least {FEWEST_RESAMPLES}; 200 is a good number.")
 
     @property
     def views(self) -> ViewOptions:

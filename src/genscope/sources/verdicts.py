@@ -58,15 +58,16 @@ def model_verdict(rows: Sequence[Mapping[str, Any]]) -> str:
         )
     if not fitted:
         return f"No power law could be fitted to any of {_count(len(rows), 'matrix', 'matrices')}; the norms still hold."
+    among, be = _count(len(rows), "matrix", "matrices"), "is" if len(rows) == 1 else "are"
     trusted = [row for row in fitted if row["status"] == OK]
     doubtful = len(fitted) - len(trusted)
     if trusted and all(row.get("alpha_low") is None for row in trusted):
         inside = sum(zone(row["alpha"]) == "range" for row in trusted)
-        return f"alpha lies between 2 and 6 in {inside} of {len(rows)} matrices; no interval was computed, so it cannot be told from noise."
+        return f"alpha lies between 2 and 6 in {inside} of {among}; no interval was computed, so it cannot be told from noise."
     sure = {"low": 0, "range": 0, "high": 0, "unsure": 0}
     for row in trusted:
         sure[_standing(row)] += 1
-    parts = [f"{sure['range']} of {len(rows)} matrices are heavy-tailed as well-trained layers are (alpha 2 to 6, whole interval below 6)"]
+    parts = [f"{sure['range']} of {among} {be} heavy-tailed as well-trained layers are (alpha 2 to 6, whole interval below 6)"]
     if sure["low"]:
         parts.append(f"{_count(sure['low'], 'lies', 'lie')} below 2 (possibly over-fitted)")
     if sure["high"]:
