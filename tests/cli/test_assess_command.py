@@ -54,7 +54,7 @@ def test_json_contract_and_weights(run: Run, folder: Path) -> None:
 def test_table_for_people_and_factories_for_data(run: Run, folder: Path) -> None:
     done = run("assess", "--model", "mine:net", "--data", "mine:data", "--measure", "margin", "--measure", "test_error", "--budget", "fast")
     assert done.code == 0, done.err
-    assert "margin" in done.out and "test_batches" in done.out
+    assert "margin" in done.out and "give --test-data" in done.out
     dry = run("assess", "--model", "mine:net", "--data", "data.npz", "--dry-run")
     assert dry.code == 0 and "forward passes" in dry.out
 

@@ -22,6 +22,7 @@ def assess_request(model_text: str, given: dict[str, Any]) -> dict[str, Any]:
     initial = read_weights(given["initial"], model) if given["initial"] else None
     if given["weights"]:
         model.load_state_dict(read_weights(given["weights"], model))
+    model.eval()  # a factory's module starts in training mode, and nobody asked for that here
     train, test = _data(given["data"], given["normalize"], "--data")
     if given["test_data"]:
         test, _ = _data(given["test_data"], given["normalize"], "--test-data")

@@ -15,6 +15,7 @@ from genscope.measures.ingredients.roots_model import ROOTS
 from genscope.measures.load import load_all_measures
 from genscope.sources.model_budget import LEFT_OUT_WHEN_FAST, budget_options
 from genscope.sources.model_curves import curves_of
+from genscope.sources.model_groups import heading_of
 from genscope.sources.model_roots import prepare
 from genscope.sources.model_verdict import summarize
 from genscope.sources.reproducibility import reproducibility_block
@@ -139,7 +140,8 @@ def _row(node: Node, layer: str | None, value: Any, options: dict[str, Any], see
         row["value"] = _number(value)
     if row["value"] is None and row["status"] in (OK, "doubtful"):
         row |= {"status": FAILED, "low": None, "high": None, "reason": row["reason"] or f"{node.name} is not finite here"}
-    return {**row, "unit": node.facts["unit"], "expects": node.facts["expects"], "meaning": _first_sentence(node), "options": options, "seed": seed}
+    about = {"group": heading_of(node), "unit": node.facts["unit"], "expects": node.facts["expects"], "meaning": _first_sentence(node)}
+    return {**row, **about, "options": options, "seed": seed}
 
 
 def _number(value: Any) -> float | int | None:
