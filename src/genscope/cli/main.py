@@ -47,6 +47,7 @@ for module in (describe, analyze, compare, assess, rank, smooth, report, explain
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the ``genscope`` script; always ends in ``sys.exit`` with the documented code."""
     signal.signal(signal.SIGTERM, _terminate)
+    _make_streams_usable()
     arguments = sys.argv[1:] if arguments is None else arguments
     code = _run(arguments)
     if code in {INTERRUPTED, TERMINATED}:
@@ -55,6 +56,16 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _make_streams_usable() -> None:
+    """A terminal without Unicode shows escapes instead of failing; a stream the caller closed swallows what is written."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it lives as long as the process
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: list[str]) -> int:

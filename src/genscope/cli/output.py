@@ -1,6 +1,5 @@
 """How every verb prints: a table for people, or JSON, CSV, Parquet, a folder, a page."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -58,7 +57,7 @@ def emit(
         result.to_html(html_path)
         say(f"The report is in {html_path}.")
     if as_json:
-        click.echo(result.to_json())
+        click.echo(result.to_json().encode("utf-8"))
     elif csv_path != "-":
         show(result)
 
@@ -104,7 +103,7 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: str) -> None:
     for row in rows:
         writer.writerow([csv_cell(row.get(name)) for name in names])
     if path == "-":
-        sys.stdout.write(text.getvalue())
+        click.echo(text.getvalue().encode("utf-8", "backslashreplace"), nl=False)
     else:
         from genscope.core.files import write_atomically
 

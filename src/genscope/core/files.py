@@ -11,7 +11,7 @@ from genscope.errors import StoreError
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write ``data`` to a temporary sibling, flush it to disk, and rename it over ``path``.
 
-    A device or pipe (``/dev/stdout``, ``/dev/null``, a named pipe) is written to as it is, never replaced by a file.
+    A device (``/dev/stdout``, ``/dev/null``, ``/dev/fd/3``) is written to as it is, never replaced by a file.
 
     Raises:
         StoreError: the folder is missing, read-only or full; the old file is untouched.
@@ -41,4 +41,5 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
 
 def _is_stream(path: Path) -> bool:
-    return str(path).startswith(("/dev/", "/proc/")) or path.is_fifo() or path.is_char_device()
+    # by its folder, not its kind: a pipe that a stranger left in a folder of results is replaced like any file
+    return os.path.abspath(path).startswith(("/dev/", "/proc/"))
