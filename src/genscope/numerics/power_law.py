@@ -97,7 +97,7 @@ def fit_power_law(
     logs = log_eigenvalues(values)
     n = logs.size
     if n < MIN_EIGENVALUES:
-        return _skipped(n, f"{n} eigenvalues above rounding noise; a power-law fit needs at least {MIN_EIGENVALUES}")
+        return _skipped(n, f"{n} eigenvalue{'' if n == 1 else 's'} above rounding noise; a power-law fit needs at least {MIN_EIGENVALUES}")
     distinct = 1 + int(np.count_nonzero(np.diff(logs) > _SAME))
     if distinct < 3:
         return _skipped(n, "all eigenvalues are equal: no tail to fit" if distinct == 1 else "only two distinct eigenvalues: no tail to fit")

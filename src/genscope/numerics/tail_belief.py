@@ -7,6 +7,7 @@ from genscope.numerics.tail_alternatives import TailComparison
 LARGEST_ALPHA = 10.0
 SMALLEST_P_VALUE = 0.02
 WIDEST_RATIO = 5.0
+NARROW = 0.5
 EXPONENTIAL_SCORE = -1.96
 CUT_P_VALUE = 0.01
 
@@ -25,7 +26,7 @@ def belief(
 
     1. ``alpha > 10``: such a tail falls as fast as the edge of a random bulk;
     2. ``(high - 1) / (low - 1) > 5``: the interval spans a factor of five in ``alpha - 1`` — the mark of a spectrum whose ``xmin`` moves
-       from resample to resample, as in matrices of independent entries;
+       from resample to resample, as in matrices of independent entries (an interval narrower than 0.5 is none, however close to 1);
     3. the goodness-of-fit ``p_value < 0.02``;
     4. Vuong's statistic prefers the exponential by 1.96 standard deviations;
     5. a truncation improves the fit with ``p < 0.01``.
@@ -52,7 +53,7 @@ def belief(
         return fit.status, fit.reason
     if fit.alpha > LARGEST_ALPHA:
         return DOUBTFUL, f"alpha {fit.alpha:.1f} is above {LARGEST_ALPHA:g}: the tail falls like the edge of a random spectrum, not like a power law"
-    if low is not None and high is not None and high - 1.0 > WIDEST_RATIO * (low - 1.0):
+    if low is not None and high is not None and high - 1.0 > WIDEST_RATIO * (low - 1.0) and high - low > NARROW:
         return DOUBTFUL, f"the 95% interval of alpha, {low:.1f} to {high:.1f}, is too wide to tell a heavy tail from noise"
     if p_value is not None and p_value < SMALLEST_P_VALUE:
         return DOUBTFUL, f"the tail does not follow a power law (goodness-of-fit p = {p_value:.3f})"
