@@ -120,7 +120,7 @@ def test_too_few_models_is_said(n: int, word: str) -> None:
     row = result.rows[0]
     assert (row["status"], row["kendall"]) == ("doubtful", 1.0)
     assert f"too few models: n={n}" in row["reason"] and word in row["reason"]
-    assert "Too few models to tell" in result.summary["verdict"]
+    assert "It cannot be told yet" in result.summary["verdict"]
     assert row["kendall_low"] < 0 < row["kendall_high"]
 
 

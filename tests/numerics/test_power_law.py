@@ -71,7 +71,7 @@ def test_planted_exponent_is_recovered(alpha: float, n: int) -> None:
         (np.eye(30).diagonal() * (1.0 + 1e-14 * np.arange(30)), "equal"),
         (np.repeat([1.0, 2.0], 20), "two distinct"),
         (np.zeros(40), "0 eigenvalues"),
-        (np.r_[1.0, np.zeros(40)], "1 eigenvalues"),
+        (np.r_[1.0, np.zeros(40)], "1 eigenvalue "),
         (np.arange(1.0, 6.0), "at least 6"),
         (np.empty(0), "0 eigenvalues"),
     ],

@@ -134,7 +134,7 @@ def _verdict(
     name = display_name(best["measure"], 60)
     if not passed:
         if all(row["status"] == DOUBTFUL for row in ranked):
-            return f"Too few models to tell: {best['reason']}. The closest is {name} (τ {best['kendall']:+.2f})."
+            return f"It cannot be told yet: {best['reason']}. The closest is {name} (τ {best['kendall']:+.2f})."
         return f"No measure follows {study.target_name} beyond chance; the closest is {name}: {best['verdict']}"
     text = f"{len(passed)} of {len(ranked)} measures follow {study.target_name} beyond chance. The closest is {name}: {best['verdict']}"
     if base is not None and best["loo_rmse"] is not None:
