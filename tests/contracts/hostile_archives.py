@@ -42,7 +42,9 @@ def pickled(*extra: bytes, **tensors: bytes) -> bytes:
     return b"\x80\x02}(" + b"".join(extra) + b"".join(text(name) + body for name, body in tensors.items()) + b"u."
 
 
-def torch_zip(pickle_bytes: bytes, *, storage: bytes = WEIGHT.tobytes(), more: Sequence[tuple[str, bytes]] = (), method: int = zipfile.ZIP_STORED) -> bytes:
+def torch_zip(
+    pickle_bytes: bytes, *, storage: bytes = WEIGHT.tobytes(), more: Sequence[tuple[str, bytes]] = (), method: int = zipfile.ZIP_STORED
+) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", method) as archive:
         for name, data in (("m/data.pkl", pickle_bytes), ("m/data/0", storage), *more):
@@ -51,7 +53,13 @@ def torch_zip(pickle_bytes: bytes, *, storage: bytes = WEIGHT.tobytes(), more: S
 
 
 def torch_legacy(pickle_bytes: bytes) -> bytes:
-    head = (pickle.dumps(0x1950A86A20F9469CFC6C, 2), pickle.dumps(1001, 2), pickle.dumps({"little_endian": True}, 2), pickle_bytes, pickle.dumps(["0"], 2))
+    head = (
+        pickle.dumps(0x1950A86A20F9469CFC6C, 2),
+        pickle.dumps(1001, 2),
+        pickle.dumps({"little_endian": True}, 2),
+        pickle_bytes,
+        pickle.dumps(["0"], 2),
+    )
     return b"".join(head) + struct.pack("<q", 120) + WEIGHT.tobytes()
 
 
@@ -166,7 +174,11 @@ def keras(*, config: dict[str, Any] | None = None, members: Sequence[tuple[str, 
     return build
 
 
-CONFIG = {"module": "os", "class_name": "system", "config": {"function": "touch harm", "vocabulary": "secret.txt", "layers": [{"class_name": "TFSMLayer"}]}}
+CONFIG = {
+    "module": "os",
+    "class_name": "system",
+    "config": {"function": "touch harm", "vocabulary": "secret.txt", "layers": [{"class_name": "TFSMLayer"}]},
+}
 DEEP = text("x") + b"]" * 100_000 + b"a" * 99_999
 SELF = b"\x80\x02}q\0(" + text("me") + b"h\0" + text("w") + tensor() + b"u."
 SPARSE = text("s") + call("torch._utils", "_rebuild_sparse_tensor", b"")
@@ -174,7 +186,10 @@ MOVED = torch_zip(GOOD)
 
 CASES = [
     *(Case(f"30: {name} in a zip", pt(torch_zip(pickled(text("x") + body, w=tensor()))), rows=("w",)) for name, body in ATTACKS.items()),
-    *(Case(f"30: {name} in a legacy file", pt(torch_legacy(pickled(text("x") + body, w=tensor())), "m.pth.tar"), rows=("w",)) for name, body in ATTACKS.items()),
+    *(
+        Case(f"30: {name} in a legacy file", pt(torch_legacy(pickled(text("x") + body, w=tensor())), "m.pth.tar"), rows=("w",))
+        for name, body in ATTACKS.items()
+    ),
     refused("32: second data.pkl", pt(twice("m/dat2.pkl")), "two members"),
     Case("32: after STOP", pt(torch_zip(GOOD + b"\x80\x02" + ATTACKS["os.system"] + b".")), rows=("w",)),
     Case("33: memo index", pt(torch_zip(GOOD[:-1] + b"r" + struct.pack("<I", 2**31 - 1) + b".")), rows=("w",)),
@@ -188,7 +203,12 @@ CASES = [
     refused("36: key missing", pt(torch_zip(pickled(w=tensor(key="9")))), "'9'"),
     refused("37: offset out of bounds", pt(torch_zip(pickled(w=tensor(offset=1)))), "storage of 120"),
     refused("37: negative stride", pt(torch_zip(pickled(w=tensor(stride=(-10, 1))))), "stride is negative"),
-    Case("38: expanded view", pt(torch_zip(pickled(e=tensor(size=(10**6, 10**6), stride=(0, 0)), w=tensor()))), rows=("w",), skips=(("e", "expanded view"),)),
+    Case(
+        "38: expanded view",
+        pt(torch_zip(pickled(e=tensor(size=(10**6, 10**6), stride=(0, 0)), w=tensor()))),
+        rows=("w",),
+        skips=(("e", "expanded view"),),
+    ),
     refused("39: deflate bomb", bomb("model.pt", "m/data.pkl", 250_000_000), "model.pt"),
     refused("39: deflate bomb of 1 GB", bomb("model.pt", "m/data.pkl", 10**9), "model.pt"),
     refused("40: encrypted", pt(flipped(flipped(MOVED, b"PK\3\4", 6, 1), b"PK\1\2", 8, 1)), "encrypted"),
@@ -202,17 +222,31 @@ CASES = [
     refused("47: random after PK", pt(b"PK\3\4" + np.random.default_rng(0).bytes(500)), "model.pt"),
     refused("47: tar", pt(bytes(257) + b"ustar\x0000" + bytes(1000)), "tar archive"),
     refused("47: flipped bit, verified", pt(flipped(MOVED, WEIGHT.tobytes()[:8], 2, 0x55)), "checksum", words=("--verify",)),
-    Case("48: objects in an npz", lambda folder: npz(folder, w=GOOD_NPY, o=npy("'|O'", "(3,)", pickle.dumps([1, 2, 3]))), rows=("w",), skips=(("o", "object"),)),
+    Case(
+        "48: objects in an npz",
+        lambda folder: npz(folder, w=GOOD_NPY, o=npy("'|O'", "(3,)", pickle.dumps([1, 2, 3]))),
+        rows=("w",),
+        skips=(("o", "object"),),
+    ),
     refused("48: 10^6 x 10^6 in 128 bytes", file_of("model.npy", npy("'<f4'", "(1000000, 1000000)")), "model.npy"),
     refused("48: npz bomb", bomb("model.npz", "w.npy", 10**9, npy("'<f4'", "(15625, 16000)")), "model.npz"),
     refused("49: call in the header", file_of("model.npy", npy("__import__('os').system('touch harm')", "(1,)")), "model.npy"),
     refused("49: long header", file_of("model.npy", npy("'<f4'", "(1,)", extra="#" + "x" * 20_000)), "model.npy"),
     refused("49: deep header", file_of("model.npy", npy("'<f4'", "(" * 3000 + ")" * 3000)), "model.npy"),
-    *(refused(f"49: shape {shape}", file_of("model.npy", npy("'<f4'", shape)), "model.npy") for shape in ("(-1,)", f"({2**62},)", "(1.5,)", "('a',)", "(True,)")),
+    *(
+        refused(f"49: shape {shape}", file_of("model.npy", npy("'<f4'", shape)), "model.npy")
+        for shape in ("(-1,)", f"({2**62},)", "(1.5,)", "('a',)", "(True,)")
+    ),
     Case("49: V2", lambda folder: npz(folder, w=GOOD_NPY, b=npy("'|V2'", "(2, 2)", bytes(8))), rows=("w",), skips=(("b", "--npy-dtype"),)),
     refused("49: an archive among the arrays", nested_npz, "inner.npz"),
     Case("49: names of an npz", lambda folder: npz(folder, **{"..__..__x": GOOD_NPY, "\x1b[31m": GOOD_NPY, "<script>": GOOD_NPY}), rows=("../../x",)),
     Case("55: configuration that calls", keras(config=CONFIG), rows=("layers/dense/vars/0",)),
     refused("56: member leads out", keras(members=[("../../x", b"x")]), "../../x"),
-    refused("56: two weight files", lambda folder: file_of("model.keras", keras(members=[("model.weights.h6", b"x")])(folder).read_bytes().replace(b"model.weights.h6", b"model.weights.h5"))(folder), "two members"),
+    refused(
+        "56: two weight files",
+        lambda folder: file_of(
+            "model.keras", keras(members=[("model.weights.h6", b"x")])(folder).read_bytes().replace(b"model.weights.h6", b"model.weights.h5")
+        )(folder),
+        "two members",
+    ),
 ]

@@ -22,7 +22,7 @@ class Case:
         skips: tensor name -> words of the reason of its row or skip.
         rows: names of layers that must be analysed with status ok or doubtful.
         words: further words of the command line.
-        notes: words of a note.
+        notes: words of a note; ``absent`` words must not stand in any.
         seconds: the most it may take.
         names_file: whether the sentence must hold the base name of the path.
     """
@@ -34,6 +34,7 @@ class Case:
     rows: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     notes: str = ""
+    absent: str = "\0"
     seconds: float = 5.0
     names_file: bool = True
 

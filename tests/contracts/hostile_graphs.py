@@ -80,7 +80,9 @@ def field(tag: int, value: bytes | int) -> bytes:
     return varint(tag << 3 | 2) + varint(len(value)) + value if isinstance(value, bytes) else varint(tag << 3) + varint(value)
 
 
-def onnx_tensor(name: str, dims: tuple[int, ...] = (12, 10), data: bytes | None = WEIGHT.tobytes(), external: Mapping[str, str] | None = None, kind: int = 1) -> bytes:
+def onnx_tensor(
+    name: str, dims: tuple[int, ...] = (12, 10), data: bytes | None = WEIGHT.tobytes(), external: Mapping[str, str] | None = None, kind: int = 1
+) -> bytes:
     made = b"".join(field(1, size) for size in dims) + field(2, kind) + field(8, name.encode())
     if data is not None:
         made += field(9, data)
@@ -120,7 +122,9 @@ def gguf_tensor(name: str = "w", dims: tuple[int, ...] = (8, 2), kind: int = 0, 
     return word(name) + struct.pack("<I", len(dims)) + b"".join(struct.pack("<Q", size) for size in dims) + struct.pack("<IQ", kind, offset)
 
 
-def gguf(*tensors: bytes, keys: tuple[bytes, ...] = (), data: int = 64, version: int = 3, counts: tuple[int, int] | None = None) -> Callable[[Path], Path]:
+def gguf(
+    *tensors: bytes, keys: tuple[bytes, ...] = (), data: int = 64, version: int = 3, counts: tuple[int, int] | None = None
+) -> Callable[[Path], Path]:
     n_tensors, n_keys = counts or (len(tensors), len(keys))
     head = b"GGUF" + struct.pack("<IQQ", version, n_tensors, n_keys) + b"".join(keys) + b"".join(tensors)
     return file_of("model.gguf", head + bytes(-len(head) % 32) + bytes(data))
@@ -160,9 +164,17 @@ CASES = [
     refused("51: external storage", hdf5(external_storage), "model.h5", seconds=15),
     refused("51: virtual data set", hdf5(virtual), "model.h5", seconds=15),
     Case("52: cycles of links", hdf5(cycles), rows=("w",), seconds=15),
-    refused("53: shape of 3.6 TiB", hdf5(lambda file, _: file.create_dataset("x", (10**6, 10**6), "f4", chunks=(1000, 1000))), "4000000000000 bytes", seconds=15),
+    refused(
+        "53: shape of 3.6 TiB",
+        hdf5(lambda file, _: file.create_dataset("x", (10**6, 10**6), "f4", chunks=(1000, 1000))),
+        "4000000000000 bytes",
+        seconds=15,
+    ),
     Case("54: odd data sets", hdf5(odd), rows=("w",), skips=(("compound", ""), ("flags", "bool")), seconds=15),
-    *(refused(f"58: location {place!r}", outside(place), "model.onnx") for place in ("../x", "/etc/passwd", "a/../../x", "..\\x", "", ".", "model.onnx", "a\0b")),
+    *(
+        refused(f"58: location {place!r}", outside(place), "model.onnx")
+        for place in ("../x", "/etc/passwd", "a/../../x", "..\\x", "", ".", "model.onnx", "a\0b")
+    ),
     refused("58: link", outside("d", lambda root: (root / "d").symlink_to("../x")), "leads out", names_file=False),
     refused("58: linked folder", outside("sub/x", linked_folder), "leads out", names_file=False),
     refused("58: FIFO", outside("d", lambda root: os.mkfifo(root / "d")), "not a regular file", names_file=False),
@@ -186,7 +198,11 @@ CASES = [
     refused("63: same name twice", gguf(gguf_tensor(), gguf_tensor(), data=128), "'w'"),
     refused("63: version 99", gguf(version=99), "version 99"),
     refused("64: rows that are no whole blocks", gguf(gguf_tensor(dims=(33, 2), kind=8)), "block"),
-    Case("adapter: names a base far away", adapter({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": "/etc/passwd"}), notes="nothing was opened there"),
+    Case(
+        "adapter: names a base far away",
+        adapter({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": "/etc/passwd"}),
+        notes="nothing was opened there",
+    ),
     Case("adapter: names itself as base", adapter({"base_model_name_or_path": "."}), notes="nothing was opened there"),
     Case("adapter: hostile pattern", adapter({"alpha_pattern": {"(a+)+$": 1}}), notes="regular expressions"),
     refused("adapter: nested configuration", adapter("[" * 100_000), "adapter_config.json", names_file=False),

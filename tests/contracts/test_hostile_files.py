@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from tests.contracts import hostile_driver
-from tests.contracts.hostile_cases import CANARY, Case
 from tests.contracts.hostile_archives import CASES as ARCHIVES
+from tests.contracts.hostile_cases import CANARY, Case
 from tests.contracts.hostile_graphs import CASES as GRAPHS
 from tests.contracts.hostile_safetensors import CASES as SAFETENSORS
+from tests.contracts.hostile_shards import CASES as SHARDS
 
-ALL = [*SAFETENSORS, *ARCHIVES, *GRAPHS]
+ALL = [*SAFETENSORS, *SHARDS, *ARCHIVES, *GRAPHS]
 PEAK_KILOBYTES = 500_000
 
 
@@ -90,4 +91,5 @@ def check_result(case: Case, got: dict[str, Any], shown: str) -> None:
     for layer, words in case.skips:
         assert reasons[layer] and words in reasons[layer], reasons.get(layer)
         assert layer not in rows or rows[layer]["alpha"] is None
-    assert case.notes in " ".join(document["notes"]), document["notes"]
+    notes = " ".join(document["notes"])
+    assert case.notes in notes and case.absent not in notes, notes

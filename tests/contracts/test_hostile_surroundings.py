@@ -71,7 +71,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("nasty") / "nasty.safetensors"
-    path.write_bytes(packed({name: WEIGHT for name in NASTY}))
+    path.write_bytes(packed(dict.fromkeys(NASTY, WEIGHT)))
     return path
 
 
@@ -160,7 +160,7 @@ def test_full_disk_leaves_what_was_there_and_resumes(model: Path, tmp_path: Path
     out = tmp_path / "full"
     run("analyze", model, "--out", out, "--resamples", "0", "--json", limit=full(100)).refused("could not be written")
     run("analyze", model, "--out", out, "--resamples", "0", "--json", limit=full(largest_cell + 1)).refused("could not be written")
-    assert len(list((out / "cells").glob("*.json"))) == 12 and not [path for path in out.rglob(".*")]
+    assert len(list((out / "cells").glob("*.json"))) == 12 and not list(out.rglob(".*"))
     assert run("analyze", model, "--out", out, "--resamples", "0", "--jobs", "1").code == 0
     assert (out / "result.json").read_bytes() == (tmp_path / "calm" / "result.json").read_bytes()
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
@@ -228,7 +228,14 @@ def test_stores_from_a_stranger(model: Path, tmp_path: Path) -> None:
     secret = store("secret")
     (secret / "result.json").symlink_to("/etc/hostname")
     run("report", secret).refused("secret")
-    typed = {"verb": "analyze", "schema_version": 1, "matrices": [{"layer": 5, "alpha": "x", "status": []}, 7], "notes": 3, "summary": [], "source": {}}
+    typed = {
+        "verb": "analyze",
+        "schema_version": 1,
+        "matrices": [{"layer": 5, "alpha": "x", "status": []}, 7],
+        "notes": 3,
+        "summary": [],
+        "source": {},
+    }
     done = run("report", store("typed", result=json.dumps(typed), curves='{"a": 1}'))
     assert "Traceback" not in done.err and "Unexpected" not in done.err
 

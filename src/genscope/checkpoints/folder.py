@@ -49,7 +49,7 @@ def open_folder_checkpoint(path: str | os.PathLike[str], limits: Limits | None =
             if options.get(name) is not None:
                 raise UsageError(f"{shown(path)}: the option {name} does not apply to {display_name(chosen, 60)}; leave it out.")
         table = _TABLES[kind](root, chosen, limits, bool(options.get("allow_missing")), bool(options.get("verify")))
-        table.notes[:0] = _beside(names, chosen)
+        table.notes[:0] = _beside([name for name in names if name not in set(table.files)], chosen)
         table.metadata = {**table.metadata, **_configuration(root, names, limits, table.notes)}
         return TableCheckpoint(os.fspath(path), table, limits, part=options.get("part"))
 

@@ -16,7 +16,7 @@ from genscope.checkpoints.low_precision import widen
 from genscope.checkpoints.paths import open_regular
 from genscope.core.tensors import Skip, TensorSpec
 from genscope.core.text import valid_unicode
-from genscope.errors import ChangedInput, CorruptInput, UnsupportedInput
+from genscope.errors import ChangedInput, UnsupportedInput
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 NOT_WEIGHTS = ["optimizer_weights", "optimizer", "metrics", "compile_metrics"]

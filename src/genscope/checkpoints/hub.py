@@ -4,7 +4,7 @@ import os
 import re
 
 from genscope.core.text import display_name
-from genscope.errors import CorruptInput, UnsupportedInput
+from genscope.errors import CorruptInput, UnsafeInput, UnsupportedInput
 
 _NAME = re.compile(r"^(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}(?:@(?P<revision>[\w./-]{1,200}))?$")
 _COMMIT = re.compile(r"^[0-9a-f]{7,40}$")
@@ -45,6 +45,14 @@ def snapshot_of(folder: str) -> str:
 
 
 def _snapshot(entry: str, revision: str, text: str) -> str:
+    found = _held_snapshot(entry, revision, text)
+    # a snapshot is a folder of its own entry: a link would make another folder the root of all that is read
+    if os.path.realpath(found) != os.path.join(os.path.realpath(entry), "snapshots", os.path.basename(found)):
+        raise UnsafeInput(f"{display_name(text)}: its snapshot is a symbolic link that leads out of the cache entry; name the folder itself.")
+    return found
+
+
+def _held_snapshot(entry: str, revision: str, text: str) -> str:
     snapshots = os.path.join(entry, "snapshots")
     commit = _reference(entry, revision) or revision
     if "/" not in commit and commit not in {".", ".."} and os.path.isdir(os.path.join(snapshots, commit)):

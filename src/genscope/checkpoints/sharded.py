@@ -119,7 +119,7 @@ def read_shards(
             found.append(Found(item.path, files.behind(file, item.tensor, shard), item.optimizer))
         file.release()
     texts = [*notes, *_compare(index, home, found, missing)]
-    return TensorTable(found, "sharded", texts, dict(index.metadata), files.release)
+    return TensorTable(found, "sharded", texts, dict(index.metadata), files.release, index.shards)
 
 
 def _read_one(file: InputFile, limits: Limits, verify: bool) -> TensorTable:

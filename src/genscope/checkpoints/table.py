@@ -85,13 +85,14 @@ class RawTensor:
 
 @dataclass
 class TensorTable:
-    """What one file holds: tensors by key path, and how to let go of the file."""
+    """What one file (or the named ``files`` of a set) holds: tensors by key path, and how to let go of it."""
 
     found: Sequence[Found]
     format: str
     notes: list[str] = field(default_factory=list)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None
+    files: Sequence[str] = ()
 
 
 class TableCheckpoint(ListedCheckpoint):
