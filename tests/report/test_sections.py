@@ -17,7 +17,8 @@ def test_composition_uses_the_whole_interval_above_six() -> None:
         return {"status": "ok", "alpha": alpha, "alpha_low": low, "alpha_high": high}
 
     rows = [
-        row(1.5, 1.2, 2.5),
+        row(1.5, 1.2, 1.9),
+        row(1.9, 1.6, 2.5),
         row(3, 2.5, 4),
         row(5, 3, 9),
         row(8, 6.5, 12),
@@ -26,7 +27,7 @@ def test_composition_uses_the_whole_interval_above_six() -> None:
         {"status": "skipped"},
     ]
     found = {group["id"]: group["n"] for group in composition(rows).data["groups"]}
-    assert found == {"heavy": 1, "typical": 1, "unsure": 1, "weak": 1, "doubtful": 1, "failed": 1, "skipped": 1}
+    assert found == {"heavy": 1, "typical": 2, "unsure": 1, "weak": 1, "doubtful": 1, "failed": 1, "skipped": 1}
     assert sum(group["width"] for group in composition(rows).data["groups"]) == pytest.approx(100, abs=0.01)
 
 

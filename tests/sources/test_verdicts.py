@@ -58,7 +58,7 @@ def test_model_verdict_counts_every_row_once() -> None:
         assert part in words
     assert "no interval" in model_verdict([row(3.0)])
     assert "No power law" in model_verdict([row(None, status="skipped")])
-    assert "no weight matrix" in model_verdict([])
+    assert "no weight matrix" in model_verdict([]) and "3 tensors were left out" in model_verdict([], 3)
 
 
 def test_summary_averages_over_one_common_set_and_excludes_failed_fits() -> None:

@@ -14,7 +14,7 @@ from genscope.cli.output import check_writable, emit, opening_options, output_op
 @click.option("--conv", default=None, help="Convolutions as slices (default), reshape or operator.")
 @click.option("--pool/--no-pool", default=None, help="Pool the kernel positions of a convolution, or one row each.")
 @click.option("--min-rows", type=int, default=None, help="Leave out matrices with a smaller side below this.")
-@click.option("--resamples", type=int, default=0, show_default=True, help="Bootstrap and goodness-of-fit resamples per layer.")
+@click.option("--resamples", type=int, default=None, help="Bootstrap and goodness-of-fit resamples per layer; 0 for none. [default: 200]")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Only tensors whose name matches (repeatable).")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="No tensor whose name matches (repeatable).")
 @click.option("--measure", "measures", multiple=True, metavar="NAME", help="Only these measures (repeatable).")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from genscope.cli.columns import Column, fitted_table
 from genscope.cli.output import console
-from genscope.cli.tables import number
+from genscope.cli.tables import MARKS, number
 from genscope.core.text import display_name
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def show_comparison(result: "Result") -> None:
     """Alpha before and after, how far each layer moved, what could not be paired, and the ranking if scores were given."""
     screen = console()
     columns = [Column("layer", "left"), Column("view", "left", 5), Column("alpha"), Column("change", "right", 2)]
-    columns += [Column("log λmax", "right", 4), Column("change", "right", 3), Column("moved"), Column("overlap", "right", 1)]
+    columns += [Column("log λmax", "right", 4), Column("change", "right", 3), Column("moved"), Column("overlap", "right", 1), Column("", "left")]
     every = len(result.head["models"]) <= 2 or screen.width >= 70 + 18 * len(result.head["models"])
     rows = []
     for row in result.rows:
@@ -31,11 +31,14 @@ def show_comparison(result: "Result") -> None:
                 number(norm.get("change"), "+.2f"),
                 number(_last(row, "relative_change"), ".1%"),
                 number(_last(row, "subspace_overlap"), ".2f"),
+                _marks(row),
             ]
         )
     screen.print(fitted_table(columns, rows, screen.width))
     if not every:
         screen.print("Shown are the first model and the last; the report and --json have them all.")
+    if any(_marks(row) for row in result.rows):
+        screen.print("? doubtful fit   – no fit   ! failed, in one model or more (reasons in --json and the report)")
     for entry in result.tail["unmatched"][:20]:
         screen.print(f"unmatched {display_name(entry['layer'], 60)} ({entry['view']}): {entry['reason']}")
     if len(result.tail["unmatched"]) > 20:
@@ -44,6 +47,10 @@ def show_comparison(result: "Result") -> None:
     screen.print(result.summary["verdict"], style="bold")
     if "ranking" in result.summary:
         _show_ranking(screen, result)
+
+
+def _marks(row: Mapping[str, Any]) -> str:
+    return "".join(sorted({MARKS.get(status, "") for status in row["statuses"]}))
 
 
 def _journey(measure: Mapping[str, Any], every: bool) -> str:

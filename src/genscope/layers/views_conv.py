@@ -60,7 +60,7 @@ def operator_spec(layer: Layer, input_size: tuple[int, ...] | int | None) -> Mat
     dims = len(layer.shape) - 2
     size = layer.facts.get("input_size", input_size)
     if size is None:
-        raise UsageError("The operator view of a convolution needs an input size: give input_size, for example 32 or 32,32.")
+        raise UsageError("The operator view of a convolution needs an input size: give input_size (--input-size 32x32).")
     sizes = tuple(int(n) for n in (size if isinstance(size, (tuple, list)) else (size,)))
     sizes = sizes * dims if len(sizes) == 1 else sizes
     if len(sizes) != dims:

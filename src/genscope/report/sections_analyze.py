@@ -133,11 +133,11 @@ def _count(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _class_of(row: Mapping[str, Any], alpha: float) -> str:
-    """The point decides between heavy and typical; the whole interval must lie on one side of 6, as in the verdict in words."""
+    """The whole interval decides, as in the verdict in words: below 2, below 6 while reaching 2, above 6, or on both sides of 6."""
     low, high = (alpha if row.get(name) is None else row[name] for name in ("alpha_low", "alpha_high"))
     if low <= HIGH < high:
         return "unsure"
-    return "heavy" if alpha < LOW else "weak" if alpha > HIGH else "typical"
+    return "heavy" if high < LOW else "weak" if high > HIGH else "typical"
 
 
 def _add_interval(table: dict[str, Any]) -> None:

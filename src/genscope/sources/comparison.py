@@ -200,6 +200,10 @@ def _difference(origin: np.ndarray, moved: np.ndarray, seed: int, key: str) -> d
     return found
 
 
+def _short(name: str) -> str:
+    return display_name(name.rsplit("/", 1)[-1], 40)
+
+
 def _verdict(rows: Sequence[Mapping[str, Any]], names: Sequence[str], unmatched: Sequence[Any]) -> str:
     if not rows:
         return "The models share no layer of the same name and shape."
@@ -216,7 +220,7 @@ def _verdict(rows: Sequence[Mapping[str, Any]], names: Sequence[str], unmatched:
         parts.append(
             "no weight differs"
             if size == 0
-            else f"from {display_name(names[0], 40)} to {display_name(names[-1], 40)}, {display_name(layer, 60)} moved most ({size:.0%} of its norm)"
+            else f"from {_short(names[0])} to {_short(names[-1])}, {display_name(layer, 60)} moved most ({size:.0%} of its norm)"
         )
         if still and size:
             parts.append(f"{still} did not move at all")

@@ -59,6 +59,8 @@ def smooth(
     """
     if keep not in KEEP or (keep == "rank") != (rank is not None) or (rank is not None and rank < 1):
         raise UsageError(f"keep={keep!r} with rank={rank} is not possible; use spikes, tail, untrapped, or rank with a rank of at least 1.")
+    if isinstance(source, str | Path) and Path(out).exists() and Path(source).exists() and Path(out).samefile(source):
+        raise UsageError(f"{Path(out).name}: the copy would replace the checkpoint itself; choose another file.")
     checkpoint = open_checkpoint(source, **Opening().keywords())
     try:
         options = AnalyzeOptions.named(include=tuple(include), exclude=tuple(exclude))
@@ -118,6 +120,9 @@ def _smoothed(stack: np.ndarray | None, spec: MatrixSpec, keep: str, rank: int |
         row |= {"status": SKIPPED, "reason": bound.reason}
         return None
     kept = truncate(stack, rank=rank) if keep == "rank" else truncate(stack, eigenvalue=bound)
+    if sum(kept.ranks) == 0:
+        row |= {"status": SKIPPED, "reason": "nothing stands above the random bulk, so nothing would be left; copied as it is"}
+        return None
     row |= {"rank_kept": sum(kept.ranks), "energy": kept.energy}
     return kept.stack
 

@@ -47,11 +47,12 @@ def layer_verdict(row: Mapping[str, Any]) -> str:
     return f"{number}: cannot tell"
 
 
-def model_verdict(rows: Sequence[Mapping[str, Any]]) -> str:
+def model_verdict(rows: Sequence[Mapping[str, Any]], n_skipped: int = 0) -> str:
     """One or two sentences on a whole checkpoint: how many layers look well trained, and how many cannot say."""
     fitted = [row for row in rows if row.get("alpha") is not None]
     if not rows:
-        return "There is no weight matrix in this checkpoint."
+        left = f"; {_count(n_skipped, 'tensor was', 'tensors were')} left out, each with its reason" if n_skipped else ""
+        return f"There is no weight matrix to analyze here{left}."
     if not _asked_for_alpha(rows):
         return (
             f"{_count(len(rows), 'matrix was', 'matrices were')} measured; alpha was not asked for, so nothing is said of how well they are trained."
@@ -67,7 +68,7 @@ def model_verdict(rows: Sequence[Mapping[str, Any]]) -> str:
     sure = {"low": 0, "range": 0, "high": 0, "unsure": 0}
     for row in trusted:
         sure[_standing(row)] += 1
-    parts = [f"{sure['range']} of {among} {be} heavy-tailed as well-trained layers are (alpha 2 to 6, whole interval below 6)"]
+    parts = [f"{sure['range']} of {among} {be} heavy-tailed as well-trained layers are (alpha between 2 and 6, 95% interval below 6)"]
     if sure["low"]:
         parts.append(f"{_count(sure['low'], 'lies', 'lie')} below 2 (possibly over-fitted)")
     if sure["high"]:
@@ -90,11 +91,9 @@ def _count(n: int, one: str, many: str) -> str:
 
 
 def _standing(row: Mapping[str, Any]) -> str:
-    """Where a believed fit stands: its point decides between ``low`` and ``range``, its interval whether it is below or above 6 at all."""
+    """Where the whole interval of a believed fit stands: below 2, below 6 while reaching 2, above 6, or on both sides of 6."""
     low, high = (row["alpha"] if row.get(name) is None else row[name] for name in ("alpha_low", "alpha_high"))
-    if zone(low) != "high" and zone(high) == "high":
-        return "unsure"
-    return zone(row["alpha"])
+    return "unsure" if zone(low) != "high" and zone(high) == "high" else zone(high)
 
 
 def summarize(rows: Sequence[Mapping[str, Any]], n_skipped: int) -> dict[str, Any]:
@@ -121,5 +120,5 @@ def summarize(rows: Sequence[Mapping[str, Any]], n_skipped: int) -> dict[str, An
     summary["n_doubtful"] = sum(row["status"] == DOUBTFUL for row in rows)
     summary["n_unfitted"] = len(rows) - len(fitted)
     summary["n_failed"] = sum(row["status"] == FAILED for row in rows)
-    summary["verdict"] = model_verdict(rows)
+    summary["verdict"] = model_verdict(rows, n_skipped)
     return summary

@@ -86,8 +86,11 @@ def resolved_eigenvalues(eigenvalues: np.ndarray, spectrum: Spectrum, eigenvalue
 
 
 @ingredient
-def power_law(resolved_eigenvalues: np.ndarray, *, ks: str = "two-sided") -> PowerLawFit:
-    """The Clauset-Shalizi-Newman fit of the tail."""
+def power_law(resolved_eigenvalues: np.ndarray, spectrum: Spectrum, *, ks: str = "two-sided") -> PowerLawFit:
+    """The Clauset-Shalizi-Newman fit of the tail; WeightWatcher's convention (lower steps) fits whatever there is, as it does."""
+    if spectrum.n_short == 1 and ks != "lower":
+        single = "a matrix with one row or column has a single singular value: there is no spectrum to fit"
+        return PowerLawFit(None, None, 0, None, None, resolved_eigenvalues.size, SKIPPED, single)
     return power_law_numerics.fit_power_law(resolved_eigenvalues, convention="weightwatcher" if ks == "lower" else "clauset")
 
 
