@@ -102,16 +102,21 @@ def test_a_python_2_batch_is_read() -> None:
 
 
 class Bomb:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
     def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return os.system, ("touch /tmp/genscope-was-here",)
+        return os.system, (f"touch {self.marker}",)
 
 
 def test_a_pickle_runs_nothing(tmp_path: Path) -> None:
-    marker = Path("/tmp/genscope-was-here")
-    marker.unlink(missing_ok=True)
+    marker = tmp_path / "was-here"
+    evil = pickle.dumps({"data": Bomb(marker), "labels": [1]})
     with pytest.raises(GenscopeError):
-        parse_pickle(pickle.dumps({"data": Bomb(), "labels": [1]}), "evil", 10, "labels")
+        parse_pickle(evil, "evil", 10, "labels")
     assert not marker.exists()
+    pickle.loads(evil)
+    assert marker.exists(), "the pickle must be able to do harm, or this test proves nothing"
 
 
 @pytest.mark.parametrize(
