@@ -68,3 +68,16 @@ def test_a_class_in_a_pickle_is_not_imported(real_data: Path) -> None:
     original = genscope.analyze(folder / "original" / f"{name}.pth.tar", resamples=0)
     twin = genscope.analyze(folder / f"{name}.safetensors", resamples=0)
     assert {row["layer"]: row["alpha"] for row in original.rows} == {row["layer"]: row["alpha"] for row in twin.rows}
+
+
+def test_the_series_ranked_against_its_reported_accuracy(real_data: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.csv"
+    scores.write_text("model,accuracy\n" + "\n".join(f"{name},{accuracy}" for name, accuracy in SERIES.items()))
+    folder = real_data / "resnet-cifar10-series"
+    result = genscope.compare([folder / name for name in SERIES], scores=scores, resamples=0, include=["*conv*", "*linear*"])
+    ranking = {row["measure"]: row for row in result.summary["ranking"]}
+    # deeper is better here and has smaller layers, so every norm orders the four; alpha-hat with them, and depth alone just as well
+    for name in ("log_frobenius_norm", "log_spectral_norm", "alpha_weighted"):
+        assert ranking[name]["kendall"] == pytest.approx(-1.0), name
+    assert ranking["n_layers"]["kendall"] == pytest.approx(1.0)
+    assert all(row["status"] != "ok" for row in ranking.values()), "four models cannot settle anything"
