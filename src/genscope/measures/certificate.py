@@ -9,11 +9,9 @@ import numpy as np
 from genscope.core.catalogue import ingredient, measure
 from genscope.core.estimate import Estimate
 from genscope.core.status import DOUBTFUL, Undefined
-from genscope.measures.ingredients.points import loss_and_error_sums, mean_loss_and_error
-from genscope.measures.ingredients.subset import gather, subset
-from genscope.measures.ingredients.types import Batches, Forward, Params
+from genscope.measures.ingredients.noisy_errors import NoisyErrors
+from genscope.measures.ingredients.types import Params
 from genscope.numerics.kl import kl_inverse_upper, pac_bayes_kl_bound
-from genscope.numerics.perturbation import noise_seeds, perturbed_points
 
 _SOURCE = "Langford & Caruana 2002; Dziugaite & Roy 2017; Perez-Ortiz et al. 2021, eq. 3"
 
@@ -102,20 +100,19 @@ def _best_sigma(grid: list[float], value_at: Callable[[float], float], least_at:
 
 @ingredient
 def zero_prior_certificate(
-    params: Params, forward: Forward, loss: str, batches: Batches, n_examples: int, rng: np.random.Generator,
-    *, certificate_delta: float = 0.05, certificate_draws: int = 1000, certificate_examples: int = 32,
+    params: Params, noisy_errors: NoisyErrors, n_examples: int, *, certificate_delta: float = 0.05, certificate_draws: int = 1000,
 ) -> Certificate:  # fmt: skip
     """The certificate with its prior at zero."""
-    return _certificate(params, None, forward, loss, batches, n_examples, rng, certificate_delta, certificate_draws, certificate_examples)
+    return _certificate(params, None, noisy_errors, n_examples, certificate_delta, certificate_draws)
 
 
 @ingredient
 def init_prior_certificate(
-    params: Params, initial_params: Params, forward: Forward, loss: str, batches: Batches, n_examples: int, rng: np.random.Generator,
-    *, certificate_delta: float = 0.05, certificate_draws: int = 1000, certificate_examples: int = 32,
+    params: Params, initial_params: Params, noisy_errors: NoisyErrors, n_examples: int,
+    *, certificate_delta: float = 0.05, certificate_draws: int = 1000,
 ) -> Certificate:  # fmt: skip
     """The certificate with its prior at the initialization, which must not have seen the training data."""
-    return _certificate(params, initial_params, forward, loss, batches, n_examples, rng, certificate_delta, certificate_draws, certificate_examples)
+    return _certificate(params, initial_params, noisy_errors, n_examples, certificate_delta, certificate_draws)
 
 
 @measure(symbol=r"R(Q)\leq", unit="error rate", expects="larger gap", source=_SOURCE, invariant_to=("permutation",), cost="certificate draws")
@@ -173,7 +170,7 @@ def pac_bayes_certificate_init(init_prior_certificate: Certificate, data_depende
     Example:
         >>> from genscope.measures.ingredients.worked_example import value_of
         >>> value_of("pac_bayes_certificate_init")
-        0.9992
+        0.9991
     """
     return _judged(init_prior_certificate, data_dependent_buffers, n_classes)
 
@@ -193,40 +190,10 @@ def _judged(certificate: Certificate, buffers: tuple[str, ...], n_classes: int) 
     )  # fmt: skip
 
 
-def _certificate(params, initial, forward, loss, batches, n_examples, rng, delta, n_draws, n_each) -> Certificate:  # type: ignore[no-untyped-def]
-    statistic = loss_and_error_sums(forward, loss)
+def _certificate(params: Params, initial: Params | None, errors: NoisyErrors, n_examples: int, delta: float, n_draws: int) -> Certificate:
     distance = 0.0
     for name, value in params.items():
         origin = initial[name].double() if initial is not None else 0.0
         distance += float((value.double() - origin).square().sum())
-    pilot = subset(batches, n_examples, rng, max_examples=128)
-    pilot_seeds = noise_seeds(rng, 4)
-
-    def pilot_error(sigma: float) -> float:
-        points = perturbed_points(params, dict.fromkeys(params, 1.0), pilot_seeds, sigma)
-        return float(mean_loss_and_error(statistic, points, pilot.batches, params)[:, 1].mean())
-
-    def draw_errors(sigma: float, count: int) -> np.ndarray:
-        # Each draw meets its own random examples, so its error is an unbiased, independent sample of the mean training error.
-        size = min(n_each, n_examples)
-        groups = [rng.choice(n_examples, size, replace=False) for _ in range(count)]
-        pool = gather(batches, np.unique(np.concatenate(groups)), n_examples)
-        return _paired_errors(statistic, pool, groups, perturbed_points(params, dict.fromkeys(params, 1.0), noise_seeds(rng, count), sigma))
-
-    found = certify(distance, n_examples, pilot_error, draw_errors, delta=delta, n_draws=n_draws, grid=sigma_grid())
+    found = certify(distance, n_examples, errors.pilot, errors.draws, delta=delta, n_draws=n_draws, grid=sigma_grid())
     return Certificate(**{**vars(found), "prior": "zero" if initial is None else "initialization"})
-
-
-def _paired_errors(statistic, pool, groups, points) -> np.ndarray:  # type: ignore[no-untyped-def]
-    import torch
-
-    from genscope.measures.ingredients.subset import _join, take
-
-    index = np.unique(np.concatenate(groups))
-    x, y = _join([part for part, _ in pool.batches]), _join([part for _, part in pool.batches])
-    errors = []
-    with torch.no_grad():
-        for point, group in zip(points, groups, strict=True):
-            rows = np.searchsorted(index, group)
-            errors.append(float(statistic(point, take(x, rows), take(y, rows))[1]) / len(group))
-    return np.array(errors)

@@ -27,6 +27,7 @@ class Network:
         aliases: for a tied parameter, its other names.
         notes: sentences for the user (what was switched off or unwrapped).
         module: a private copy of the structure, for tracing; ``None`` for a network that was built from a graph.
+        graph: the traced graph of the same function with parameters of the same names, where there is one.
     """
 
     params: Params
@@ -36,6 +37,7 @@ class Network:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     module: nn.Module | None = None
+    graph: Any = None
 
     def forward(self, params: Params, x: Any) -> Tensor:
         """Logits at ``params``; ``x`` is a tensor, a tuple of positional inputs or a mapping of keyword inputs."""
@@ -68,7 +70,7 @@ class Network:
         """A copy whose floating tensors have ``dtype`` and live on ``device``; the module it came from stays as it is."""
         params = {name: cast(tensor, dtype, device) for name, tensor in self.params.items()}
         buffers = {name: cast(tensor, dtype, device) for name, tensor in self.buffers.items()}
-        return replace(self, params=params, buffers=buffers)
+        return replace(self, params=params, buffers=buffers, graph=None)
 
 
 def cast(value: Any, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Any:

@@ -60,6 +60,39 @@ def hutch_plus_plus(multiply: Operator, n: int, n_products: int, rng: np.random.
     return TraceEstimate(captured + float(values.mean()), float(values.std(ddof=1) / np.sqrt(third)), 3 * third)
 
 
+def deflated_hutchinson(
+    form: Callable[[np.ndarray], np.ndarray], captured: float, basis: np.ndarray, rng: np.random.Generator,
+    *, max_probes: int = 30, tolerance: float = 0.02, block: int = 4,
+) -> TraceEstimate:  # fmt: skip
+    """``tr(QᵀAQ)`` of a known subspace plus Hutchinson on its complement, until the SEM is small enough.
+
+    As in Hutch++ (Meyer et al. 2021) the sketch Q takes the variance of the large eigenvalues away, but here it is given: a Krylov space that
+    another computation has already paid for. Only quadratic forms are asked of the operator, which are cheaper than products.
+
+    Args:
+        form: ``[n, k] -> [k]``, the forms ``zᵀAz`` of the columns.
+        captured: ``tr(QᵀAQ)``.
+        basis: orthonormal columns Q, ``[n, m]``; chosen independently of the probes.
+        rng: generator of the probes.
+        max_probes: most quadratic forms.
+        tolerance: stop when the SEM is within this share of the trace.
+        block: forms asked for at once, ≥ 2; at least two blocks are drawn.
+
+    Example:
+        >>> deflated_hutchinson(lambda z: np.array([9.0, 1.0, 1.0]) @ z**2, 9.0, np.eye(3)[:, :1], np.random.default_rng(0)).value
+        11.0
+    """
+    n, values = len(basis), np.zeros(0)
+    while len(values) < max_probes:
+        probes = rng.choice((-1.0, 1.0), size=(n, min(block, max_probes - len(values))))
+        probes -= basis @ (basis.T @ probes)
+        values = np.concatenate([values, form(probes)])
+        sem = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.inf
+        if len(values) >= 2 * block and sem <= tolerance * abs(captured + float(values.mean())):
+            break
+    return TraceEstimate(captured + float(values.mean()), sem, len(values))
+
+
 def xtrace(multiply: Operator, n: int, n_products: int, rng: np.random.Generator) -> TraceEstimate:
     """Leave-one-out form of Hutch++ in which every probe both sketches and tests (Epperly, Tropp & Webber 2024, XTrace).
 

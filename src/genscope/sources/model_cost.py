@@ -13,7 +13,7 @@ from genscope.sources.model_budget import budget_options
 from genscope.sources.model_roots import prepare
 
 BACKWARD = 3.0
-"""A gradient costs about three forwards, a Hessian product on a kept graph about as much again."""
+"""A gradient costs about three forwards, a Hessian product on a kept graph twice that."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ def estimate_cost(
         "magnitude_sigma": search * settings["n_draws"] * subset,
         "worst_alpha": search * ascent,
         "worst_magnitude_alpha": search * ascent,
-        "hessian_top_eigenvalue": 22 * BACKWARD * min(settings["hessian_examples"], subset),
-        "hessian_trace": settings["trace_products"] * BACKWARD * min(settings["hessian_examples"], subset),
+        "hessian_krylov": 12 * 2 * BACKWARD * min(settings["hessian_examples"], subset),
+        "hessian_trace": settings["trace_products"] * 4 * min(settings["hessian_examples"], subset),
         "jacobian_norms": prepared.roots["n_classes"] * BACKWARD * min(settings["jacobian_examples"], subset),
         "zero_prior_certificate": settings["certificate_draws"] * min(settings["certificate_examples"], n),
         "fisher_rao_norm": BACKWARD * subset,
         **dict.fromkeys(("keskar_sharpness", "adaptive_sharpness", "adaptive_sharpness_l2", "adaptive_sharpness_logit_normalized"), ascent),
-        **dict.fromkeys(("average_sharpness", "average_sharpness_logit_normalized", "filter_normalized_sharpness"), settings["n_draws"] * subset),
+        **dict.fromkeys(("relative_noise", "filter_normalized_sharpness"), settings["n_draws"] * subset),
     }
     forwards = float(sum(costs.get(node.name, 0) for node in plan.order))
     return Cost(len(plan.wanted), forwards, forwards * _seconds_per_example(prepared.roots, prepared.train.first[0]))

@@ -124,13 +124,13 @@ def _folded(network: Network, x: Any) -> tuple[Network, Graph | Undefined, tuple
     except GenscopeError as error:
         return network, Undefined(f"the network could not be traced: {error}", SKIPPED), (f"not traced: {error}",)
     if not any(node.kind == "batch_norm" for node in graph.nodes):
-        return network, graph, ()
+        return replace(network, graph=graph), graph, ()
     try:
         folded = fold_batch_norm(graph, x)
     except GenscopeError as error:
         return network, graph, (f"BatchNorm is not folded: {error}",)
     note = f"BatchNorm folded into {len(folded.folded)} layers, {len(folded.kept)} kept as diagonal layers; logits agree to {folded.error_exact:.0e}"
-    return replace(folded.network, module=None), folded.graph, (note,)
+    return replace(folded.network, module=None, graph=folded.graph), folded.graph, (note,)
 
 
 def _initial(initial: Any, network: Network, model: Any, x: Any, device: str | None) -> dict[str, Tensor] | Undefined:

@@ -54,7 +54,7 @@ def gather(batches: Batches, chosen: np.ndarray, n_examples: int) -> Subset:
             ys.append(take(y, picked))
             places.append(here[picked])
     order = np.argsort(np.concatenate(places))
-    x, y = take(_join(xs), order), take(_join(ys), order)
+    x, y = take(joined(xs), order), take(joined(ys), order)
     parts = [slice(i, i + MICRO_BATCH) for i in range(0, len(order), MICRO_BATCH)]
     return Subset(tuple((take(x, part), take(y, part)) for part in parts), len(order), n_examples)
 
@@ -72,12 +72,13 @@ def take(x: Any, index: Any) -> Any:
     return x[index]
 
 
-def _join(parts: list[Any]) -> Any:
+def joined(parts: list[Any]) -> Any:
+    """Batches of an input end to end."""
     import torch
 
     first = parts[0]
     if isinstance(first, Mapping):
-        return {name: _join([part[name] for part in parts]) for name in first}
+        return {name: joined([part[name] for part in parts]) for name in first}
     if isinstance(first, tuple | list):
-        return tuple(_join([part[i] for part in parts]) for i in range(len(first)))
+        return tuple(joined([part[i] for part in parts]) for i in range(len(first)))
     return torch.cat(parts)
