@@ -50,5 +50,5 @@ def _value(key: str, value: Any, paired: bool) -> Any:
     if kind in _NUMERIC:
         return value if is_number(value) else None
     if kind in {"status", "text"} and value is not None and key not in {"statuses", "reasons"}:
-        return value if isinstance(value, str) else text_of(value, 200)
+        return value if isinstance(value, str | bool) else text_of(value, 200)
     return value

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from genscope.core.files import write_atomically
 from genscope.core.results import ROWS_NAME, Result
-from genscope.report import sections_analyze, sections_compare, sections_measures
+from genscope.report import sections_analyze, sections_assess, sections_compare, sections_measures
 from genscope.report.intake import trusted
 from genscope.report.payload import script_json
 from genscope.report.sections import Section
@@ -22,7 +22,7 @@ _BUILDERS: dict[str, tuple[Callable[[Result], list[Section]], Callable[[Result],
     "analyze": (sections_analyze.analyze_sections, sections_analyze.fallback_verdict),
     "compare": (sections_compare.compare_sections, sections_compare.fallback_verdict),
     "rank": (sections_measures.rank_sections, sections_measures.rank_verdict),
-    "assess": (sections_measures.assess_sections, sections_measures.assess_verdict),
+    "assess": (sections_assess.assess_sections, sections_assess.assess_verdict),
     "describe": (sections_measures.describe_sections, sections_measures.describe_verdict),
 }
 # One scope, in this order: what a file makes at once stands above what uses it at once; functions are known everywhere.

@@ -1,19 +1,17 @@
-"""The pages of measures rather than matrices: rank, assess, and the plain listing of describe."""
+"""The pages of tables: rank, and the plain listing of describe."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genscope.core.results import Result
 from genscope.report import sections as parts
+from genscope.report.figure_data import POINTS, texts_of
 from genscope.report.payload import rounded, table_of
 from genscope.report.sections import Section
-from genscope.report.wording import bytes_of, fact_of, label_of, number_of, text_of
+from genscope.report.wording import bytes_of, fact_of, number_of, text_of
 
 _RANK_VISIBLE = ("measure", "status", "n", "kendall", "kendall_low", "kendall_high", "p_value", "p_adjusted", "spearman", "r2", "rmse", "loo_rmse")
-_ASSESS_VISIBLE = ("measure", "layer", "status", "value", "unit", "low", "high", "expects", "reason")
-_POINTS, _CURVES = 4000, 60
-_CHAIN = re.compile(r"\s*\([^()]*<-[^()]*\)$")  # "(a <- b <- c)": which ingredient asked; the same lack is one group
+_CURVES = 60
 
 
 def rank_sections(result: Result) -> list[Section]:
@@ -22,10 +20,12 @@ def rank_sections(result: Result) -> list[Section]:
     table = table_of(result.rows, _RANK_VISIBLE, "measure")
     return parts.present(
         parts.key_numbers(summary, ("n_models", "n_measures"), {"n_models": "Models", "n_measures": "Measures"}, {}),
-        forest_section(result.rows, "Which measure orders the models?"),
+        forest_section(result.rows, "Which measure orders the models?", target=str(result.head.get("target") or "")),
         scatter_section(result.curves.get("scatter"), str(result.head.get("target") or "test error")),
         parts.table_section(table, "All measures", "", ("status",), "No measure could be ranked: the table holds none."),
         _words(result.rows),
+        _per_axis(result.curves.get("per_axis"), result.rows),
+        _confounders(result.rows),
         _by_group(result.tail.get("groups")),
         parts.skipped(result.tail.get("unmatched"), "Models without a partner", "unmatched", "In the scores or in the measures only."),
         parts.skipped(result.tail.get("skipped"), "Left out", "skipped", "Not ranked, with the reason."),
@@ -48,20 +48,22 @@ def rank_verdict(result: Result) -> str:
     return f"{text_of(best.get('measure'), 80)} orders the models best: Kendall τ {number_of(float(best['kendall']), 3)}, 95% {span}."
 
 
-def forest_section(rows: Any, title: str, lead: str = "") -> Section | None:
+def forest_section(rows: Any, title: str, lead: str = "", target: str = "") -> Section | None:
     """Kendall's τ of each measure with its interval, strongest first."""
     kept = [row for row in rows if isinstance(row, Mapping) and isinstance(row.get("kendall"), int | float)] if isinstance(rows, list | tuple) else []
     if not kept:
         return None
     keys = ("measure", "n", "kendall", "kendall_low", "kendall_high", "spearman", "p_value", "p_adjusted", "r2", "loo_rmse", "rmse", "baseline")
     items = [{key: text_of(row[key], 100) if isinstance(row[key], str) else row[key] for key in keys if row.get(key) is not None} for row in kept]
+    for item, row in zip(items, kept, strict=True):
+        item["baseline"] = row.get("baseline") is True
     items.sort(key=lambda item: -abs(float(item["kendall"])))
     return Section(
         "forest",
         "ranking",
         title,
         lead or "Kendall's τ with its 95% interval; the strongest first.",
-        payload={"items": items[:200], "adjusted": any("p_adjusted" in item for item in items)},
+        payload={"items": items[:200], "adjusted": any("p_adjusted" in item for item in items), "target": text_of(target, 40)},
     )
 
 
@@ -74,8 +76,8 @@ def scatter_section(scatter: Any, target: str) -> Section | None:
         x, y = rounded(points.get("x")), rounded(points.get("y"))
         if not x or len(x) != len(y):
             continue
-        labels, groups = (_texts(points.get(key), len(x)) for key in ("labels", "groups"))
-        charts.append({"measure": text_of(name, 100), "x": x[:_POINTS], "y": y[:_POINTS], "labels": labels, "groups": groups})
+        labels, groups = (texts_of(points.get(key), len(x)) for key in ("labels", "groups"))
+        charts.append({"measure": text_of(name, 100), "x": x[:POINTS], "y": y[:POINTS], "labels": labels, "groups": groups})
     lead = "Each point is a model. Choose a chart to enlarge it."
     return (
         Section(
@@ -92,6 +94,63 @@ def _by_measure(scatter: Any) -> Mapping[str, Any]:
         return scatter if isinstance(scatter, Mapping) else {}
     shared = {"y": scatter.get("target"), "labels": scatter.get("models"), "groups": scatter.get("group")}
     return {name: {"x": values, **shared} for name, values in scatter["measures"].items()}
+
+
+def _per_axis(curve: Any, rows: Sequence[Mapping[str, Any]]) -> Section | None:
+    """Granulated Kendall of each measure along each hyper-parameter, as a coloured matrix."""
+    if not isinstance(curve, Mapping) or not isinstance(curve.get("measures"), Mapping) or not isinstance(curve.get("axes"), list | tuple):
+        return None
+    axes = [str(axis) for axis in curve["axes"]][:16]
+    mean = {str(row.get("measure")): row.get("granulated_kendall") for row in rows}
+    means = {name: value for name, value in mean.items() if isinstance(value, int | float)}
+    lines = []
+    for name, along in sorted(curve["measures"].items(), key=lambda item: -abs(means.get(str(item[0]), 0.0)))[:200]:
+        values = [*(along.get(axis) if isinstance(along, Mapping) else None for axis in axes), means.get(str(name))]
+        if any(isinstance(value, int | float) for value in values):
+            lines.append({"label": text_of(name, 60), "cells": [_heat(value) for value in values]})
+    if not axes or not lines:
+        return None
+    lead = (
+        "Granulated Kendall ψ: only models that differ in this one hyper-parameter are compared. A measure that works moves with the error "
+        "along every one; one that works along one only has learned to tell that hyper-parameter."
+    )
+    heads = [*(text_of(axis, 40) for axis in axes), "mean ψ"]
+    return Section("matrix", "axes", "One hyper-parameter at a time", lead, data={"head": "Measure", "columns": heads, "lines": lines, "words": ""})
+
+
+def _confounders(rows: Sequence[Mapping[str, Any]]) -> Section | None:
+    """The same correlation over all models, within and across groups, and at equal depth, width and size (Simpson's paradox)."""
+    keys = [("kendall", "All models"), ("within_kendall", "Within groups"), ("across_kendall", "Across groups"), ("partial_spearman", "Partial ρ")]
+    keys = [(key, title) for key, title in keys if any(isinstance(row.get(key), int | float) for row in rows)]
+    if len(keys) < 2:
+        return None
+    ranked = sorted(rows, key=lambda row: -abs(_kendall(row)))[:200]
+    told = any(row.get("confounding") for row in ranked)
+    lines = [
+        {
+            "label": text_of(row.get("measure"), 60),
+            "cells": [_heat(row.get(key)) for key, _ in keys],
+            "words": text_of(row.get("confounding") or "", 300),
+        }
+        for row in ranked
+    ]
+    lead = "Simpson's paradox: a measure can order the groups and say nothing, or the opposite, within each of them."
+    heads = [title for _, title in keys]
+    data = {"head": "Measure", "columns": heads, "lines": lines, "words": "What to make of it" if told else ""}
+    return Section("matrix", "confounders", "Is it the measure, or what it hangs on?", lead, data=data)
+
+
+def _kendall(row: Mapping[str, Any]) -> float:
+    value = row.get("kendall")
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _heat(value: Any) -> dict[str, str]:
+    """A correlation as text, with the class of its colour."""
+    if not isinstance(value, int | float):
+        return {"text": "–", "heat": "none"}
+    step = min(4, round(abs(float(value)) * 4))
+    return {"text": f"{value:+.2f}".replace("-", "−"), "heat": f"{'p' if value > 0 else 'm'}{step}" if step else "zero"}
 
 
 def _by_group(rows: Any) -> Section | None:
@@ -119,108 +178,6 @@ def _words(rows: Sequence[Mapping[str, Any]]) -> Section | None:
     told.sort(key=lambda row: -abs(float(row.get("kendall") or 0.0)))
     entries = [(text_of(row.get("measure"), 80), text_of(row["verdict"], 600)) for row in told[:200]]
     return Section("words", "words", "Measure by measure, in words", data={"entries": entries}) if entries else None
-
-
-def assess_sections(result: Result) -> list[Section]:
-    """What the page of ``assess`` shows: words first, then figures and the table."""
-    whole = [row for row in result.rows if row.get("layer") in (None, "") and row.get("value") is not None]
-    missing = [
-        {"layer": row.get("measure"), "reason": _CHAIN.sub("", str(row.get("reason") or ""))} for row in result.rows if row.get("value") is None
-    ]
-    labels = {"n_measures": "Measures", "n_computed": "Computed"}
-    table = table_of(result.rows, _ASSESS_VISIBLE, "measure")
-    figures = list(figures_of(result.curves)) + _by_layer(result.rows)
-    return parts.present(
-        parts.key_numbers(result.summary, [key for key in result.summary if key != "seed"][:8], labels, {}),
-        Section("cards", "cards", "The model in words", data={"cards": [_card(row) for row in whole[:400]]}) if whole else None,
-        Section("figures", "figures", "Figures", payload={"figures": figures[:_CURVES]}) if figures else None,
-        parts.table_section(table, "All measures", "", ("status",), "No measure was computed."),
-        parts.skipped([*missing, *(result.tail.get("skipped") or ())], "Not computed", "skipped", "Measures or layers left out, with the reason."),
-        parts.notes(result.tail.get("notes")),
-        parts.glossary("assess"),
-        parts.reproducibility(result),
-    )
-
-
-def assess_verdict(result: Result) -> str:
-    """How many measures have a value."""
-    done = sum(row.get("value") is not None for row in result.rows)
-    return f"{done:,} of {len(result.rows):,} measures have a value." if result.rows else "No measure was computed."
-
-
-def _card(row: Mapping[str, Any]) -> dict[str, Any]:
-    low, high = row.get("low"), row.get("high")
-    words = next((row[key] for key in ("verdict", "sentence", "meaning", "reason") if row.get(key)), "")
-    return {
-        "name": text_of(row.get("measure"), 80),
-        "value": number_of(row.get("value")),
-        "unit": "" if row.get("unit") in (None, "1") else text_of(row["unit"], 30),
-        "interval": f"{number_of(low)} to {number_of(high)}" if low is not None and high is not None else "",
-        "status": text_of(row.get("status") or "ok", 20),
-        "words": text_of(str(words).replace("``", ""), 400),
-    }
-
-
-def figures_of(curves: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every curve the page knows how to draw: lines (``x``, ``y``), histograms (``edges``, ``density``), bars (``labels``, ``values``)."""
-    found = []
-    for name, curve in curves.items():
-        if not isinstance(curve, Mapping):
-            continue
-        if drawn := _figure(curve):
-            found.append({"title": label_of(str(name)), **drawn})
-        else:
-            series = [
-                {"name": label_of(str(inner)), **drawn} for inner, item in curve.items() if isinstance(item, Mapping) and (drawn := _figure(item))
-            ]
-            lines = [item for item in series if item["type"] == "line"]
-            if lines:
-                found.append({"title": label_of(str(name)), "type": "lines", "series": lines[:8]})
-            found += [{"title": f"{label_of(str(name))}: {item['name']}", **item} for item in series if item["type"] != "line"]
-    return found
-
-
-def _figure(curve: Mapping[str, Any]) -> dict[str, Any] | None:
-    named = {
-        "xlabel": text_of(curve.get("xlabel") or "", 80),
-        "ylabel": text_of(curve.get("ylabel") or "", 80),
-        "log": text_of(curve.get("log") or "", 4),
-    }
-    heights = curve.get("density") if curve.get("density") is not None else curve.get("counts")
-    edges, values = rounded(curve.get("edges")), rounded(heights)
-    if values and len(edges) == len(values) + 1 and None not in edges:
-        return {"type": "hist", "edges": edges[: _POINTS + 1], "values": values[:_POINTS], **named}
-    x, y = rounded(curve.get("x")), rounded(curve.get("y"))
-    if x and len(x) == len(y):
-        step = max(1, len(x) // 600)
-        lines = {key: rounded(curve.get(key))[::step] for key in ("low", "high") if len(rounded(curve.get(key))) == len(x)}
-        return {"type": "line", "x": x[::step], "y": y[::step], **lines, **named}
-    names = next((curve[key] for key in ("labels", "layers", "layer", "names") if curve.get(key) is not None), None)
-    values = rounded(curve.get("values") if curve.get("values") is not None else curve.get("y"))
-    if values and isinstance(names, list | tuple) and len(names) == len(values):
-        return {"type": "bars", "labels": _texts(names, len(names)), "values": values[:_POINTS], **named}
-    return None
-
-
-def _by_layer(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    measures: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        if row.get("layer") not in (None, "") and isinstance(row.get("value"), int | float):
-            measures.setdefault(str(row.get("measure")), []).append(row)
-    return [
-        {
-            "title": label_of(name),
-            "type": "bars",
-            "labels": _texts([row["layer"] for row in found], len(found)),
-            "values": rounded([row["value"] for row in found]),
-        }
-        for name, found in measures.items()
-        if len(found) > 1
-    ]
-
-
-def _texts(values: Any, n: int) -> list[str]:
-    return [text_of(value, 100) for value in values][:_POINTS] if isinstance(values, list | tuple) and len(values) == n else []
 
 
 def describe_sections(result: Result) -> list[Section]:

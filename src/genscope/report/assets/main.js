@@ -24,6 +24,7 @@ function start() {
     forest: mountForest,
     scatter: mountScatter,
     figures: mountFigures,
+    topic: mountFigures,
   };
   for (const [id, section] of Object.entries(sections))
     if (section.kind in mounted && hostOf(id)) mounted[section.kind](hostOf(id), section);

@@ -25,7 +25,7 @@ function mountForest(host, section) {
         line(trim(X(v)), 6, trim(X(v)), bottom, v ? "grid" : "zero"),
         label(trim(X(v)), bottom + 18, plainTick(v, 1), { "text-anchor": "middle" }),
       );
-    svg.append(label((X(-1) + X(1)) / 2, height - 4, "Kendall's τ with the score", { "text-anchor": "middle" }));
+    svg.append(label((X(-1) + X(1)) / 2, height - 4, section.target ? `Kendall's τ with ${section.target}` : "Kendall's τ with the score", { "text-anchor": "middle" }));
     items.forEach((item, k) => {
       const y = k * pitch + (narrow ? 34 : 22),
         low = item.kendall_low,
