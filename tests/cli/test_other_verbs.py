@@ -82,3 +82,11 @@ def test_every_command_has_help(run: Run) -> None:
         assert (command.help and command.short_help is not None) or command.get_short_help_str(), name
         for parameter in command.params:
             assert getattr(parameter, "help", "argument") != "", f"{name} {parameter.name}"
+
+
+@pytest.mark.parametrize("option", ["--csv", "--html", "--parquet"])
+def test_a_result_is_not_written_over_its_checkpoint(run: Run, checkpoint: Path, option: str) -> None:
+    before = checkpoint.read_bytes()
+    done = run("analyze", checkpoint, option, checkpoint, "--resamples", "0")
+    assert done.code == 2 and "the input itself" in done.err
+    assert checkpoint.read_bytes() == before

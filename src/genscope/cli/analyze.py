@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from genscope.cli.output import check_writable, emit, opening_options, output_options, say_notes
+from genscope.cli.output import check_writable, emit, opening_options, output_options, say_notes, take_printing
 
 
 @click.command("analyze")
@@ -50,7 +50,7 @@ def command(source: str, out: str | None, dry_run: bool, fail_on: tuple[str, ...
     from genscope.sources.dry_run import dry_run as plan_only
     from genscope.sources.matrices import analyze
 
-    printing = {name: given.pop(name) for name in ("as_json", "csv_path", "parquet_path", "html_path")}
+    printing = take_printing(given, source, given.get("base"))
     gates = parse_gates(fail_on)
     chosen = analysis_request(given)
     if dry_run:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from genscope.cli.output import check_writable, emit, output_options, say_notes
+from genscope.cli.output import check_writable, emit, output_options, say_notes, take_printing
 from genscope.cli.tables_assess import show_assessment
 
 
@@ -47,7 +47,7 @@ def command(model_text: str, out: str | None, layers: bool, dry_run: bool, quiet
     from genscope.sources.model import assess
     from genscope.sources.model_cost import estimate_cost
 
-    printing = {name: given.pop(name) for name in ("as_json", "csv_path", "parquet_path", "html_path")}
+    printing = take_printing(given, given.get("weights"), given.get("initial"))
     check_writable(out)
     request = assess_request(model_text, given)
     if dry_run:

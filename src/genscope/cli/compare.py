@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from genscope.cli.output import check_writable, emit, opening_options, output_options, say, say_notes
+from genscope.cli.output import check_writable, emit, opening_options, output_options, say, say_notes, take_printing
 
 
 @click.command("compare")
@@ -33,7 +33,7 @@ def command(models: tuple[str, ...], scores: str | None, out: str | None, quiet:
     from genscope.cli.tables_compare import show_comparison
     from genscope.verbs.compare import compare
 
-    printing = {name: given.pop(name) for name in ("as_json", "csv_path", "parquet_path", "html_path")}
+    printing = take_printing(given, *models, scores)
     check_writable(out)
     result = compare(list(models), scores=scores, **analysis_request(given))
     if not quiet:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from genscope.cli.output import emit, opening_options, output_options, say_notes
+from genscope.cli.output import emit, opening_options, output_options, say_notes, take_printing
 
 
 @click.command("describe")
@@ -17,7 +17,7 @@ def command(source: str, quiet: bool, **given: Any) -> None:
     from genscope.cli.tables import show_description
     from genscope.sources.description import describe
 
-    printing = {name: given.pop(name) for name in ("as_json", "csv_path", "parquet_path", "html_path")}
+    printing = take_printing(given, source)
     result = describe(source, **given)
     if not quiet:
         say_notes(result.tail["notes"])

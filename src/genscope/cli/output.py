@@ -1,5 +1,6 @@
 """How every verb prints: a table for people, or JSON, CSV, Parquet, a folder, a page."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from genscope.core.text import display_name
-from genscope.errors import StoreError, UnsupportedInput
+from genscope.errors import StoreError, UnsupportedInput, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -148,14 +149,26 @@ def write_parquet(result: "Result", path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
+def take_printing(given: dict[str, Any], *inputs: str | None) -> dict[str, Any]:
+    """Take the options of :func:`output_options` out of ``given``, refusing to write over what is read.
+
+    Raises:
+        UsageError: an output file is one of the inputs.
+    """
+    printing = {name: given.pop(name) for name in ("as_json", "csv_path", "parquet_path", "html_path")}
+    for name, path in printing.items():
+        existing = [one for one in inputs if name != "as_json" and path and path != "-" and one and os.path.exists(one) and os.path.exists(path)]
+        if any(os.path.samefile(one, path) for one in existing):
+            raise UsageError(f"{Path(path).name} is the input itself; write the result to another file.")
+    return printing
+
+
 def check_writable(path: str | None) -> None:
     """Refuse an output folder that cannot be made before any work is done.
 
     Raises:
         StoreError: the path is a file, or its parent cannot be written.
     """
-    import os
-
     if path is None:
         return
     folder = Path(path)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genscope.cli.output import check_writable, console, emit, output_options, say, say_notes
+from genscope.cli.output import check_writable, console, emit, output_options, say, say_notes, take_printing
 
 if TYPE_CHECKING:
     from genscope.core.results import Result
@@ -39,7 +39,7 @@ def command(tables: tuple[str, ...], groups: tuple[str, ...], test_size: int | N
     """
     from genscope.evaluation.rank import rank
 
-    printing = {name: given.pop(name) for name in ("as_json", "csv_path", "parquet_path", "html_path")}
+    printing = take_printing(given, *tables, given.get("scores"))
     chosen: dict[str, Any] = {name: given.pop(name) or None for name in ("measures", "axes", "covariates")}
     check_writable(out)
     result = rank(list(tables), group=groups or None, n_test_examples=test_size, **chosen, **given)

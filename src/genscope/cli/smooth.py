@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from genscope.cli.output import emit, output_options, say, say_notes
+from genscope.cli.output import emit, output_options, say, say_notes, take_printing
 
 
 @click.command("smooth")
@@ -25,7 +25,7 @@ def command(source: str, target: str, quiet: bool, **given: Any) -> None:
     from genscope.cli.tables import show_smoothing
     from genscope.sources.smoothing import smooth
 
-    printing = {name: given.pop(name) for name in ("as_json", "csv_path", "parquet_path", "html_path")}
+    printing = take_printing(given, source)
     result = smooth(source, target, **given)
     if not quiet:
         say_notes(result.tail["notes"])

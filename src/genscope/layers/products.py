@@ -1,5 +1,6 @@
 """Spectra of products of consecutive layers: what two linear maps in a row do together."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ def plan_products(matrices: Sequence[MatrixSpec]) -> list[MatrixSpec]:
         [('a.weight * b.weight', 3, 4)]
     """
     products = []
-    for first, following in zip(matrices, matrices[1:], strict=False):
+    for first, following in itertools.pairwise(matrices):
         plain = all(spec.kind == "linear" and spec.view == "weight" and spec.n_matrices == 1 for spec in (first, following))
         if plain and following.cols == first.rows:
             name = f"{first.layer} * {following.layer}"
