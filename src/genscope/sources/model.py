@@ -5,6 +5,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import torch
+
 from genscope.core.catalogue import Catalogue, Node
 from genscope.core.estimate import Estimate
 from genscope.core.resolver import Plan, execute, plan
@@ -26,6 +28,7 @@ TOLERATED = (RuntimeError, ValueError, TypeError, IndexError, KeyError, Attribut
 Progress = Callable[[int, int, str, float], None]
 
 
+@torch.random.fork_rng(devices=[])  # a DataLoader draws from the global generator on every pass; the user's stays where it is
 def assess(
     model: Any,
     train: Any,

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler, default_collate
 
-from genscope.errors import UnsupportedInput
+from genscope.errors import GenscopeError, UnsupportedInput
 
 BATCH = 256
+LABELS = ("labels", "label", "y", "targets")
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,25 @@ class Data:
     notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[tuple[Any, Tensor]]:
-        for batch in self.source:
+        for batch in _guarded(self.source, self.name):
             if not isinstance(batch, list | tuple | Mapping) or len(batch) < 2:
                 raise UnsupportedInput(f"The {self.name} data give {type(batch).__name__} per batch; they must give pairs (x, y).")
             x, y = _pair(batch)
             yield placed(x, self.dtype, self.device), class_labels(y, self.name).to(self.device)
+
+
+def _guarded(source: Any, name: str) -> Iterator[Any]:
+    """The batches; what a user's own loader raises becomes a sentence with the number of the batch."""
+    done = 0
+    try:
+        for batch in source:
+            yield batch
+            done += 1
+    except GenscopeError:
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split())[:200]
+        raise UnsupportedInput(f"Reading the {name} data fails at batch {done + 1} with {type(error).__name__}: {words}.") from None
 
 
 def open_data(data: Any, *, name: str, dtype: torch.dtype, device: torch.device) -> Data:
@@ -49,6 +64,8 @@ def open_data(data: Any, *, name: str, dtype: torch.dtype, device: torch.device)
     notes: tuple[str, ...] = ()
     if isinstance(data, DataLoader):
         source, notes = _ordered(data, name)
+    elif isinstance(data, tuple | list) and data and all(_is_mapped_batch(batch) for batch in data):
+        source = data
     elif isinstance(data, tuple | list) and len(data) == 2 and not _is_pair(data[0]):
         source = _Arrays(*data, name=name)
     elif isinstance(data, tuple | list) and data and _is_pair(data[0]) and np.ndim(data[0][1]) == 1:
@@ -150,9 +167,14 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(part, Tensor | np.ndarray) for part in value)
 
 
+def _is_mapped_batch(batch: Any) -> bool:
+    """Whether this is ``{"input_ids": …, "labels": …}`` of a whole batch."""
+    return isinstance(batch, Mapping) and any(key in batch and np.ndim(batch[key]) >= 1 for key in LABELS)
+
+
 def _pair(batch: Any) -> tuple[Any, Any]:
     if isinstance(batch, Mapping):
-        key = next((key for key in ("labels", "label", "y", "targets") if key in batch), None)
+        key = next((key for key in LABELS if key in batch), None)
         if key is None:
             raise UnsupportedInput("The batches are mappings without a key labels, label, y or targets.")
         rest = {name: value for name, value in batch.items() if name != key}

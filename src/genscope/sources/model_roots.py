@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from genscope.core.status import SKIPPED, Undefined
 from genscope.errors import GenscopeError, UnsupportedInput
 from genscope.measures.ingredients.losses import check_loss
+from genscope.networks.determinism import Finding, loader_findings, module_findings, output_findings
 from genscope.networks.fold_batch_norm import fold_batch_norm
 from genscope.networks.functional import Network, wrap_module
 from genscope.networks.graph import Graph
@@ -38,6 +39,9 @@ def prepare(model: Any, train: Any, test: Any, initial: Any, *, loss: str, devic
     if device is not None:
         network = _moved(network, device)
     data = open_data(train, name="training", dtype=network.dtype, device=network.device)
+    if network.module is not None:
+        _refuse(module_findings(network.module, training=False))
+    _refuse(loader_findings(data.source))
     seen = profile(data)
     n_outputs = _probe(network, seen)
     network, graph, notes = _folded(network, seen.first[0])
@@ -76,7 +80,7 @@ def _probe(network: Network, seen: Profile) -> int:
     x, y = seen.first
     try:
         with torch.no_grad():
-            logits, again = network(x), network(x)
+            logits = network(x)
     except GenscopeError:
         raise
     except Exception as error:  # whatever a user's module raises on data it cannot take
@@ -92,10 +96,8 @@ def _probe(network: Network, seen: Profile) -> int:
         raise UnsupportedInput(
             f"The model {network.name} returns shape {tuple(logits.shape)} for {len(y)} examples; logits [examples, classes] are needed."
         )
-    if not torch.equal(logits, again) and not torch.isnan(logits).any():
-        raise UnsupportedInput(
-            f"The model {network.name} gives different outputs for the same input ({_random_module(network)}); remove the randomness."
-        )
+    if torch.isfinite(logits).all():
+        _refuse(output_findings(network, x))
     _check_labels(seen, logits.shape[1], "training")
     return int(logits.shape[1])
 
@@ -106,13 +108,10 @@ def _check_labels(seen: Profile, n_outputs: int, name: str) -> None:
         raise UnsupportedInput(f"The {name} labels go up to {top}, but the model has {n_outputs} outputs (classes 0 to {max(2, n_outputs) - 1}).")
 
 
-def _random_module(network: Network) -> str:
-    if network.module is None:
-        return "a random operation"
-    random = [
-        name for name, module in network.module.named_modules() if "drop" in type(module).__name__.lower() or "noise" in type(module).__name__.lower()
-    ]
-    return f"look at {random[0]}" if random else "a random operation in its forward"
+def _refuse(findings: tuple[Finding, ...]) -> None:
+    """One sentence for each reason why measuring twice would not give the same numbers."""
+    if findings:
+        raise UnsupportedInput(" ".join(dict.fromkeys(finding.sentence for finding in findings)))
 
 
 def _folded(network: Network, x: Any) -> tuple[Network, Graph | Undefined, tuple[str, ...]]:
