@@ -30,6 +30,7 @@ MODEL_FAMILIES: tuple[str, ...] = (
     "genscope.measures.product_norms",
     "genscope.measures.operator_norms",
     "genscope.measures.path_norms",
+    "genscope.measures.homogeneity",
     "genscope.measures.norms_over_margin",
     "genscope.measures.capacities",
     "genscope.measures.fisher_rao",
