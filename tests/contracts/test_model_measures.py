@@ -35,7 +35,7 @@ ROOTS = roots_of(WEIGHTS)
 BEFORE = {name: value.clone() for name, value in ROOTS["params"].items()}
 # Noise is drawn weight by weight, so under a permutation these agree in distribution only.
 SAMPLED = {name for name in MEASURES if CATALOGUE.nodes[name].wants_rng or "sigma" in str(CATALOGUE.nodes[name].needs) or "certificate" in name}
-SAMPLED.add("kl_at_sharpness")
+SAMPLED |= {"kl_at_sharpness"} | {name for name in MEASURES if "relative_noise" in CATALOGUE.nodes[name].needs}
 
 
 @pytest.fixture(scope="module")
