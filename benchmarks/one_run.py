@@ -58,7 +58,12 @@ if __name__ == "__main__":
         import safetensors.torch  # noqa: F401
         import weightwatcher  # noqa: F401 - its import takes seconds and is not analysis
     else:
+        import joblib  # noqa: F401
+
         import genscope.sources.matrices  # noqa: F401
+        from genscope.measures.load import load_matrix_measures
+
+        load_matrix_measures()
     wall, cpu = time.perf_counter(), time.process_time()
     rows = runs[tool](path)
     done = {"tool": tool, "rows": rows, "seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "peak_mb": peak_mb()}

@@ -9,7 +9,7 @@ from scipy.special import airy
 
 from genscope.errors import UsageError
 
-_NODES = 64
+_NODES = 40
 _REACH = 16.0  # Ai(x) is below 1e-17 of its scale beyond this
 
 
@@ -25,7 +25,7 @@ def tracy_widom_cdf(s: float) -> float:
     Returns:
         A probability, accurate to 1e-11.
 
-    Cost: one 64 × 64 determinant.
+    Cost: one 40 × 40 determinant.
 
     Source: Ferrari & Spohn 2005 (determinant); Bornemann 2010 (quadrature).
 
