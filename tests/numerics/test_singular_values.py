@@ -184,3 +184,13 @@ def test_svd_steps_in_when_the_eigenvalue_iteration_fails(monkeypatch: pytest.Mo
     monkeypatch.setattr(np.linalg, "svd", lambda *_, **__: fail(stack))
     with pytest.raises(CorruptInput, match="150 by 140 matrix did not converge"):
         singular_values(stack)
+
+
+def test_a_very_long_matrix_is_summed_in_halves_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = np.random.default_rng(0).standard_normal((40, 900)).astype(np.float32)
+    whole = singular_values(weight, method="gram").values
+    monkeypatch.setattr("genscope.numerics.singular_values._in_halves", lambda short, long: True)
+    for matrix in (weight, weight.T.copy()):
+        halves = singular_values(matrix, method="gram").values
+        assert halves == pytest.approx(whole, rel=1e-12)
+        assert np.array_equal(halves, singular_values(matrix, method="gram").values)

@@ -163,21 +163,47 @@ def _by_gram(array: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
 
 
 def _accumulate(gram: np.ndarray, matrix: np.ndarray, scale: float) -> None:
-    """Sum the Gram matrix of the smaller side over pieces of the larger one, so that no float64 copy of the matrix ever exists."""
+    """Sum the Gram matrix of the smaller side over pieces of the larger one, so that no float64 copy of the matrix ever exists.
+
+    A very long matrix is summed as two halves side by side. Whether it is depends on its shape alone and the halves are added in one
+    order, so the numbers do not depend on threads.
+    """
     m, n = matrix.shape
     short, long = min(m, n), max(m, n)
-    step = max(64, min(long, _CHUNK_BYTES // (8 * short)))
-    for start in range(0, long, step):
+    if not _in_halves(short, long):
+        _add_pieces(gram, matrix, scale, 0, long)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    other = np.zeros_like(gram)
+    with ThreadPoolExecutor(1) as aside:
+        second = aside.submit(_add_pieces, other, matrix, scale, long // 2, long)
+        _add_pieces(gram, matrix, scale, 0, long // 2)
+        second.result()
+    gram += other
+
+
+def _add_pieces(gram: np.ndarray, matrix: np.ndarray, scale: float, begin: int, end: int) -> None:
+    m, n = matrix.shape
+    step = max(64, min(end - begin, _CHUNK_BYTES // (8 * min(m, n))))
+    for start in range(begin, end, step):
+        stop = min(start + step, end)
         if n <= m:
-            add_gram(gram, np.multiply(matrix[start : start + step], scale, dtype=np.float64, order="C"))
+            add_gram(gram, np.multiply(matrix[start:stop], scale, dtype=np.float64, order="C"))
         else:
-            add_gram_of_columns(gram, np.multiply(matrix[:, start : start + step], scale, dtype=np.float64, order="C"))
+            add_gram_of_columns(gram, np.multiply(matrix[:, start:stop], scale, dtype=np.float64, order="C"))
+
+
+def _in_halves(short: int, long: int) -> bool:
+    """Whether a second Gram matrix pays: at least a second of work, and no more memory than half of the matrix again."""
+    return long >= 4 * short and short * short * long >= 5e10
 
 
 def predicted_bytes(rows: int, cols: int, n_matrices: int = 1) -> int:
     """Predicted peak memory of :func:`singular_values` in bytes, the float32 stack included."""
     short = min(rows, cols)
-    return int(4 * rows * cols * n_matrices + 8 * short * short + _CHUNK_BYTES + 8 * 110 * short + 24 * n_matrices * short)
+    grams = 2 if _in_halves(short, max(rows, cols)) else 1
+    return int(4 * rows * cols * n_matrices + grams * (8 * short * short + _CHUNK_BYTES) + 8 * 110 * short + 24 * n_matrices * short)
 
 
 def predicted_seconds(rows: int, cols: int, n_matrices: int = 1) -> float:

@@ -116,7 +116,7 @@ class _Analysis:
         largest_first = sorted(pending, key=lambda task: -task.predicted_seconds)
         engine = self.execution.engine
         if engine == "threads":
-            gate = MemoryGate(max([SMALLEST_GATE, *(task.predicted_bytes for task in pending)]))
+            gate = MemoryGate(gate_bytes(pending))
             worker: Any = partial(_gated, gate=gate, checkpoint=self.checkpoint, plan=self.plan, options=self.options)
         else:
             # a worker elsewhere does not share this process's folder
@@ -179,6 +179,13 @@ def plan_tasks(matrices: Sequence[MatrixSpec], limits: Limits) -> tuple[list[Mat
             seconds = sum(predicted_seconds(spec.rows, spec.cols, spec.n_matrices) for spec in fitting)
             tasks.append(MatrixTask(tuple(fitting), peak, seconds))
     return tasks, refused
+
+
+def gate_bytes(tasks: Sequence[MatrixTask]) -> int:
+    """Memory that tasks may hold together: the largest alone and a little beside it, or three times the largest matrix in float32."""
+    largest = max((task.predicted_bytes for task in tasks), default=0)
+    matrix = max((4 * spec.rows * spec.cols * spec.n_matrices for task in tasks for spec in task.specs if spec.view != "operator"), default=0)
+    return max(largest + SMALLEST_GATE, 3 * matrix)
 
 
 def _gated(task: MatrixTask, gate: MemoryGate, checkpoint: Checkpoint, plan: Plan, options: AnalyzeOptions) -> tuple[float, list[Cell]]:
