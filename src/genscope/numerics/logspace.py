@@ -20,7 +20,7 @@ def log_product(factors: Iterable[float]) -> float:
     """``ln ∏ factors`` for non-negative factors; no overflow for any number of layers.
 
     Example:
-        >>> round(log_product([1e200, 1e200, 1e-100]) / np.log(10), 6)
+        >>> round(float(log_product([1e200, 1e200, 1e-100]) / np.log(10)), 6)
         300.0
     """
     return float(sum(log_of(factor) for factor in factors))
