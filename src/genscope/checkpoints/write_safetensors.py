@@ -1,14 +1,12 @@
 """Writing a safetensors file one tensor at a time, so that a copy of a model never needs the model in memory."""
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from genscope.core.files import atomic_stream
 from genscope.core.tensors import TensorSpec
 from genscope.errors import StoreError
 
@@ -39,25 +37,11 @@ def write_safetensors(
         offset = end
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     text += b" " * (-len(text) % 8)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(len(text).to_bytes(8, "little"))
-            stream.write(text)
-            for spec in specs:
-                stream.write(_stored(produce(spec), spec))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise StoreError(f"{path.name}: could not be written ({error.strerror or error}); nothing was changed.") from None
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+    with atomic_stream(path) as stream:
+        stream.write(len(text).to_bytes(8, "little"))
+        stream.write(text)
+        for spec in specs:
+            stream.write(_stored(produce(spec), spec))
 
 
 def _stored(array: np.ndarray, spec: TensorSpec) -> bytes:

@@ -3,7 +3,9 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from genscope.errors import StoreError
 
@@ -17,15 +19,23 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         StoreError: the folder is missing, read-only or full; the old file is untouched.
     """
     raw = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    with atomic_stream(path) as stream:
+        stream.write(raw)
+
+
+@contextlib.contextmanager
+def atomic_stream(path: Path) -> Iterator[BinaryIO]:
+    """A stream whose content appears under ``path`` only when the block ends well; see :func:`write_atomically`."""
     temporary = None
     try:
         if _is_stream(path):
-            path.write_bytes(raw)
+            with path.open("wb") as stream:
+                yield stream
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "wb") as stream:
-            stream.write(raw)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)

@@ -83,7 +83,6 @@ COLUMNS: dict[str, tuple[str, str, str, str]] = {
     "mp_soft_rank": ("Soft rank", "num", _BULK, "Marchenko–Pastur edge over the largest eigenvalue: 1 is pure noise, small is strong structure."),
     "mp_bulk_fraction": ("Share in the bulk", "num", _BULK, "Share of eigenvalues inside the random bulk."),
     "mp_ks_distance": ("KS distance to bulk", "num", _BULK, "Largest gap between the bulk of the spectrum and the Marchenko–Pastur law."),
-    "mp_n_spikes": ("Spikes", "int", _BULK, "Eigenvalues beyond what a random bulk would show."),
     "twin_distance": ("Distance to twin", "num", _BULK, "Distance between this spectrum and that of its randomized twin."),
     "twin_jensen_shannon": ("Twin: Jensen–Shannon", "num", _BULK, "Jensen–Shannon distance between this spectrum and that of its randomized twin."),
     "twin_largest_ratio": ("Twin: λ max ratio", "num", _BULK, "Largest eigenvalue of the randomized twin over that of the matrix."),
