@@ -1,1 +1,1 @@
-"""Floor 5: the command line. One file per verb: parse, one call, print. No arithmetic."""
+"""Floor 7: the command line. One file per verb: parse, one call, print. No arithmetic."""

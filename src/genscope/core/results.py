@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA_VERSION = 1
-ROWS_NAME = {"describe": "tensors", "analyze": "matrices", "compare": "matrices", "smooth": "matrices", "assess": "measures", "rank": "measures"}
+# how the rows of each verb's result are called in its JSON document
+ROWS_NAME = {
+    "describe": "tensors",
+    "analyze": "matrices",
+    "compare": "matrices",
+    "smooth": "matrices",
+    "assess": "measures",
+    "rank": "measures",
+}
 
 
 @dataclass(frozen=True, repr=False)

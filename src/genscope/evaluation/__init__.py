@@ -1,1 +1,1 @@
-"""Floor 3: does a measure predict the gap? Tables of models and measures in, associations with their uncertainty out."""
+"""Floor 4: does a measure predict the gap? Tables of models and measures in, associations with their uncertainty out."""

@@ -1,1 +1,1 @@
-"""Floor 2: the named formulas, one family per file. Pure functions; what they share stands in ``ingredients``."""
+"""Floor 3: the named formulas, one family per file. Pure functions; what they share stands in ``ingredients``."""

@@ -1,1 +1,1 @@
-"""Floor 3: where roots come from. A source opens its material, plans, computes the catalogue's measures and returns a Result."""
+"""Floor 4: where roots come from. A source opens its material, plans, computes the catalogue's measures and returns a Result."""
