@@ -20,6 +20,7 @@ _HOMES = {
     "measure": "genscope.core.catalogue",
     "open_checkpoint": "genscope.checkpoints.open",
     "rank": "genscope.evaluation.rank",
+    "reproduce": "genscope.experiments.reproduce",
     "smooth": "genscope.sources.smoothing",
     "assess": "genscope.sources.model",
 }

@@ -23,6 +23,7 @@ ROWS_NAME = {
     "smooth": "matrices",
     "assess": "measures",
     "rank": "measures",
+    "reproduce": "checks",
 }
 
 
@@ -31,7 +32,7 @@ class Result:
     """The outcome of one verb.
 
     Args:
-        verb: ``describe analyze compare assess rank``.
+        verb: ``describe analyze compare assess rank reproduce …``.
         head: the top-level facts that the verb's JSON begins with (``source``, ``options``, ``n_models`` …), in order.
         rows: one mapping per row of the table.
         tail: what follows the rows (``skipped``, ``unmatched``, ``notes`` …).

@@ -10,9 +10,9 @@ from genscope.core.status import Undefined
 from genscope.core.text import valid_unicode
 
 
-def dumps(value: Any, *, indent: int | None = None) -> str:
-    """Serialize with NaN, infinities and undefined values as ``null``, lone surrogates escaped, keys in the given order."""
-    return json.dumps(plain(value), allow_nan=False, ensure_ascii=False, indent=indent)
+def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
+    """Serialize with NaN, infinities and undefined values as ``null``, lone surrogates escaped, keys in the given (or alphabetical) order."""
+    return json.dumps(plain(value), allow_nan=False, ensure_ascii=False, indent=indent, sort_keys=sort_keys)
 
 
 def plain(value: Any) -> Any:

@@ -5,8 +5,6 @@ A folder of results may come from anybody: links are not followed, and a cell th
 
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,10 @@ from typing import Any
 
 from genscope.core import strict_json
 from genscope.core.files import write_atomically
+from genscope.core.sealed import read_regular, sealed, unsealed
 from genscope.errors import StoreError
 
 FORMAT = 2
-LARGEST = 512 << 20
-_SEAL = len('{"check": "", "cell": ') + 64  # bytes before the cell itself
 
 
 @dataclass(frozen=True)
@@ -70,10 +67,7 @@ class CellStore:
         found = {}
         for path in sorted(self._cells.glob("*.json")) if self._cells.is_dir() else ():
             try:
-                stored = read_regular(path)
-                document = json.loads(stored)["cell"]
-                if stored != _sealed(stored[_SEAL:-1]):
-                    continue
+                document = json.loads(unsealed(read_regular(path)))
                 cell = Cell(document["key"], document["row"], document["curves"], document["digests"])
             except (OSError, ValueError, KeyError, TypeError, RecursionError):
                 continue
@@ -84,22 +78,7 @@ class CellStore:
     def save(self, cell: Cell) -> None:
         """Write one cell; complete or not at all."""
         document = {"key": cell.key, "row": cell.row, "curves": cell.curves, "digests": cell.digests}
-        write_atomically(self._cells / _file_name(cell.key), _sealed(strict_json.dumps(document)))
-
-
-def read_regular(path: Path) -> str:
-    """The text of a regular file; a link, a pipe or a device is an ``OSError`` at once, as is a file beyond :data:`LARGEST`."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    with open(fd, encoding="utf-8") as stream:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-            raise OSError
-        return stream.read()
-
-
-def _sealed(cell: str) -> str:
-    """JSON text of a cell beside its checksum."""
-    return f'{{"check": "{hashlib.sha256(cell.encode("utf-8", "surrogatepass")).hexdigest()}", "cell": {cell}}}'
+        write_atomically(self._cells / _file_name(cell.key), sealed(strict_json.dumps(document)))
 
 
 def _file_name(key: str) -> str:

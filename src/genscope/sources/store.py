@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from genscope.core.results import ROWS_NAME, SCHEMA_VERSION, Result
+from genscope.core.sealed import read_regular
 from genscope.errors import StoreError
-from genscope.sources.cells import read_regular
 
 
 def load(folder: str | Path) -> Result:

@@ -1,0 +1,76 @@
+"""Verdicts and the list of experiments for people."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from genscope.cli.columns import Column, fitted_table
+from genscope.cli.output import console
+from genscope.core.text import display_name
+
+if TYPE_CHECKING:
+    from genscope.core.results import Result
+
+STYLES = {
+    "HOLDS": "bold green",
+    "HOLDS-BUT-NULL-TOO": "bold yellow",
+    "FAILS": "bold red",
+    "UNTESTABLE-AS-STATED": "bold magenta",
+    "INCONCLUSIVE": "bold cyan",
+}
+MARKS = {True: "yes", False: "no", None: "open"}
+
+
+def show_verdict(result: "Result", *, first: bool = True) -> None:
+    """Claim, checks with null control and the paper's number, verdict, and what it means."""
+    screen = console()
+    if not first:
+        screen.print()
+    screen.print(display_name(f"{result.head['id']}  {result.head['source']}", 200), style="bold")
+    screen.print(f"Claim: {display_name(result.head['claim'], 1000)}", soft_wrap=False)
+    if result.rows:
+        columns = [Column("statistic", "left"), Column("expected", "right"), Column("observed", "right"), Column("95%", "right", 2)]
+        columns += [Column("null", "right", 1), Column("paper", "right", 3), Column("passed", "left")]
+        rows = [
+            [
+                display_name(row["statistic"], 70),
+                row["expected"],
+                _number(row["observed"]),
+                "–" if row["low"] is None else f"{_number(row['low'])} … {_number(row['high'])}",
+                _number(row["null"]),
+                _number(row["paper"]),
+                MARKS[row["passed"]] if row["decides"] else "(shown)",
+            ]
+            for row in result.rows
+        ]
+        screen.print(fitted_table(columns, rows, screen.width))
+    settle = f" ({result.tail['runs_needed']:,} would settle it)" if result.tail["runs_needed"] else ""
+    runs = f"{result.tail['n_runs']:,} runs at size {result.head['size']}{settle}"
+    screen.print(f"{result.head['verdict']}", style=STYLES[result.head["verdict"]], end="")
+    screen.print(f"  {runs}")
+    screen.print(display_name(result.tail["meaning"], 4000))
+    for departure in result.tail["departures"]:
+        screen.print(f"Departs from the paper: {display_name(departure, 400)}")
+    for erratum in result.tail["errata"]:
+        screen.print(f"Erratum: {display_name(erratum, 600)}")
+
+
+def show_listing(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Every experiment with its cost, state and verdict."""
+    screen = console()
+    columns = [Column("id", "left"), Column("source", "left", 3), Column("title", "left", 1), Column("cost", "left"), Column("runs", "right", 2)]
+    table = [
+        [
+            row["id"],
+            row["source"],
+            display_name(row["title"], 60),
+            row["cost"],
+            f"{row['n_finished']}/{row['n_cells']}",
+            row["verdict"] or row["state"],
+        ]
+        for row in rows
+    ]
+    screen.print(fitted_table([*columns, Column("verdict", "left")], table, screen.width))
+
+
+def _number(value: Any) -> str:
+    return "–" if value is None else f"{value:.4g}"
