@@ -185,4 +185,46 @@ def describe_result(n: int = 40) -> Result:
     return Result("describe", {"source": "gpt2"}, rows, {}, {}, REPRODUCIBILITY, TIMING)
 
 
-EVERY = {"analyze": analyze_result, "compare": compare_result, "rank": rank_result, "assess": assess_result, "describe": describe_result}
+def reproduce_result() -> Result:
+    check = {"low": None, "high": None, "null": None, "null_passed": None, "paper": None, "decides": True, "note": ""}
+    rows = [
+        {**check, "statistic": "slope of test against training loss", "expected": "in [0.8, 1.1]", "observed": 0.98, "low": 0.93, "high": 1.02,
+         "null": 0.92, "null_passed": True, "paper": 1.0089, "passed": True, "note": "control: the same logits over an unrelated scale"},
+        {**check, "statistic": "Spearman of normalized loss and error", "expected": "> 0.8", "observed": 0.75, "low": 0.4, "high": 0.9, "passed": None},
+        {**check, "statistic": "R²", "expected": "> 0.95", "observed": 0.5, "low": 0.4, "high": 0.6, "passed": False},
+        {**check, "statistic": "epochs", "expected": "< 100", "observed": 70.0, "passed": None, "decides": False},
+    ]  # fmt: skip
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><rect width="40" height="20" fill="{}"/></svg>'
+    head = {
+        "id": "S1-F2b",
+        "claim": "After normalization test loss is a linear function of training loss with slope one.",
+        "source": "Liao et al., Figure 2b",
+        "size": "small",
+        "verdict": "FAILS",
+        "title": "Normalized losses",
+        "summary": {"verdict": "Normalized losses: FAILS"},
+    }
+    tail = {
+        "n_runs": 24,
+        "n_missing": 0,
+        "runs_needed": None,
+        "meaning": "One paragraph that says what was seen and what follows from it.",
+        "departures": ["Digits stand in for CIFAR-10."],
+        "errata": ["The sign in Equation 9 is wrong: exp(+f)."],
+        "paper_figure": "A scatter of test against training cross-entropy with a fitted line.",
+        "caption": "24 networks; each point is one network.",
+        "command": "genscope reproduce S1-F2b --size small",
+        "notes": ["One cell was damaged and is computed again."],
+    }
+    figure = {"kind": "svg", "light": svg.format("white"), "dark": svg.format("black")}
+    return Result("reproduce", head, rows, tail, {"figure": figure}, REPRODUCIBILITY, TIMING)
+
+
+EVERY = {
+    "analyze": analyze_result,
+    "compare": compare_result,
+    "rank": rank_result,
+    "assess": assess_result,
+    "describe": describe_result,
+    "reproduce": reproduce_result,
+}

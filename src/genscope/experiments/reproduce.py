@@ -131,7 +131,7 @@ def _result(experiment: Experiment, size: Size, store: RunStore, context: Contex
             "size": size,
             "verdict": judged.verdict,
             "title": experiment.title,
-            "summary": {"verdict": f"{judged.verdict}: {experiment.claim}", "verdict_details": [judged.meaning]},
+            "summary": {"verdict": f"{experiment.title}: {judged.verdict}"},
         },
         [{name: value for name, value in asdict(check).items() if name in CHECK_FIELDS} for check in judged.checks],
         {

@@ -114,6 +114,18 @@ GLOSSARY: dict[str, list[tuple[str, str, str]]] = {
             _FGM,
         ),
     ],
+    "reproduce": [
+        ("HOLDS", "Every check passes: the whole 95% interval of each statistic lies where the claim says.", "genscope"),
+        (
+            "HOLDS-BUT-NULL-TOO",
+            "The claim is true of these runs, but a control that should not show the effect passes as well; the observation does not support the "
+            "explanation that the claim stands for.",
+            "genscope",
+        ),
+        ("FAILS", "At least one check fails with its whole interval.", "genscope"),
+        ("UNTESTABLE-AS-STATED", "The claim leaves open what would contradict it; the page says what was measured instead.", "genscope"),
+        ("INCONCLUSIVE", "An interval straddles its threshold; the number of runs that would settle it is an estimate from its width.", "genscope"),
+    ],
     "describe": [
         ("Reading only the header", "Names, shapes, types and sizes come from the file's header; no weight was read for this page.", "genscope"),
     ],

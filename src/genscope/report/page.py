@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from genscope.core.files import write_atomically
 from genscope.core.results import ROWS_NAME, Result
-from genscope.report import sections_analyze, sections_assess, sections_compare, sections_measures
+from genscope.report import sections_analyze, sections_assess, sections_compare, sections_measures, sections_reproduce
 from genscope.report.intake import trusted
 from genscope.report.payload import script_json
 from genscope.report.sections import Section
@@ -23,6 +23,7 @@ _BUILDERS: dict[str, tuple[Callable[[Result], list[Section]], Callable[[Result],
     "compare": (sections_compare.compare_sections, sections_compare.fallback_verdict),
     "rank": (sections_measures.rank_sections, sections_measures.rank_verdict),
     "assess": (sections_assess.assess_sections, sections_assess.assess_verdict),
+    "reproduce": (sections_reproduce.reproduce_sections, sections_reproduce.reproduce_verdict),
     "describe": (sections_measures.describe_sections, sections_measures.describe_verdict),
 }
 # One scope, in this order: what a file makes at once stands above what uses it at once; functions are known everywhere.
@@ -100,6 +101,8 @@ def _subject(result: Result) -> str:
     if isinstance(models, list | tuple) and models:
         named = [source_of(model.get("name") or model.get("source") or "model") if hasattr(model, "get") else source_of(model) for model in models]
         return " · ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+    if result.verb == "reproduce":
+        return text_of(f"{result.head.get('id') or 'claim'} · {result.head.get('source') or 'in memory'}", 200)
     found = result.head.get("source") or result.head.get("model")
     return (
         source_of(found)
