@@ -102,7 +102,10 @@ def cli_page() -> str:
     context = click.Context(cli, info_name="genscope")
     lines = [NOTICE, "# Commands", "", _paragraphs(cli.help or ""), ""]
     lines += ["| command | what for |", "|---|---|"]
-    lines += [f"| [`{name}`](#genscope-{name}) | {_cell(_one_line((command.help or '').split(chr(10) * 2)[0]))} |" for name, command in _commands()]
+    lines += [
+        f"| [`{name}`](#genscope-{name.replace(' ', '-')}) | {_cell(_one_line((command.help or '').split(chr(10) * 2)[0]))} |"
+        for name, command in _commands()
+    ]
     for name, command in _commands():
         usage = command.get_usage(click.Context(command, info_name=f"genscope {name}", parent=None)).removeprefix("Usage: ")
         lines += ["", f"## genscope {name}", "", "```text", _one_line(usage), "```", "", _paragraphs(command.help or ""), ""]
@@ -112,7 +115,16 @@ def cli_page() -> str:
 
 
 def _commands() -> list[tuple[str, click.Command]]:
-    return sorted(cli.commands.items())
+    """All commands by name, those of a group after the group's name."""
+    found = {}
+    for name, command in cli.commands.items():
+        if isinstance(command, click.Group):
+            context = click.Context(command, info_name=name)
+            members = {f"{name} {one}": command.get_command(context, one) for one in command.list_commands(context)}
+            found |= {title: member for title, member in members.items() if member is not None}
+        else:
+            found[name] = command
+    return sorted(found.items())
 
 
 def _options(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:

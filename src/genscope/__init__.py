@@ -16,6 +16,7 @@ _HOMES = {
     "describe": "genscope.sources.description",
     "explain": "genscope.sources.explanation",
     "ingredient": "genscope.core.catalogue",
+    "landscape_slice": "genscope.verbs.landscape_slice",
     "load": "genscope.sources.store",
     "measure": "genscope.core.catalogue",
     "open_checkpoint": "genscope.checkpoints.open",

@@ -5,31 +5,17 @@ from typing import Any
 
 import click
 
+from genscope.cli.model_options import model_options
 from genscope.cli.output import check_writable, emit, output_options, say_notes, take_printing
 from genscope.cli.tables_assess import show_assessment
 
 
 @click.command("assess")
-@click.option(
-    "--model",
-    "model_text",
-    required=True,
-    metavar="PACKAGE.MODULE:FACTORY",
-    help="A function that returns the nn.Module, with literal arguments if it needs any: 'mine:net((64, 10), bias=False)'.",
-)
-@click.option("--weights", default=None, metavar="FILE", help="Checkpoint of the trained weights. [default: as the factory made them]")
-@click.option(
-    "--data", required=True, metavar="DATA", help="digits, mnist:DIR, cifar10:DIR, cifar100:DIR, svhn:DIR, FILE.npz, FILE.csv or module:factory."
-)
+@model_options
 @click.option("--test-data", default=None, metavar="DATA", help="Held-out data. [default: the test part of --data, if it has one]")
 @click.option("--initial", default=None, metavar="FILE", help="Checkpoint of the weights before training.")
-@click.option("--normalize", nargs=2, default=None, metavar="MEAN STD", help="Per-channel mean and standard deviation, comma separated.")
-@click.option("--limit", type=click.IntRange(1), default=None, metavar="N", help="Only the first N training examples.")
-@click.option("--loss", default="cross_entropy", show_default=True, help="cross_entropy, logistic, exponential or squared.")
 @click.option("--budget", default="default", show_default=True, help="fast, default or paper: perturbations, steps, examples.")
 @click.option("--measure", "measures", multiple=True, metavar="NAME", help="Only these measures (repeatable; see `genscope explain`).")
-@click.option("--device", default=None, metavar="DEVICE", help="cpu, cuda, cuda:1, mps. [default: where the model is]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random draw.")
 @click.option("--out", default=None, metavar="DIR", help="Keep the result here; `genscope report DIR` draws its page.")
 @click.option("--layers", is_flag=True, help="One line per layer in the table, instead of the smallest and the largest value.")
 @click.option("--dry-run", is_flag=True, help="Show the measures and an estimate of the time, and stop.")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import genscope
-from genscope.cli import analyze, assess, compare, completion, describe, explain, rank, report, reproduce, smooth
+from genscope.cli import analyze, assess, compare, completion, describe, explain, landscape, rank, report, reproduce, smooth
 from genscope.core.text import display_name
 from genscope.errors import GenscopeError
 
@@ -40,7 +40,7 @@ def cli(context: click.Context, debug: bool) -> None:
     context.ensure_object(dict)["debug"] = debug
 
 
-for module in (describe, analyze, compare, assess, rank, reproduce, smooth, report, explain, completion):
+for module in (describe, analyze, compare, assess, landscape, rank, reproduce, smooth, report, explain, completion):
     cli.add_command(module.command)
 
 
@@ -105,7 +105,7 @@ def _say(sentence: str, code: int) -> int:
 
 def _resume_hint(arguments: list[str], opening: str) -> str:
     if "--out" in arguments or any(argument.startswith("--out=") for argument in arguments):
-        return f"{opening} Finished layers are kept; the same command resumes."
+        return f"{opening} What is finished is kept; the same command resumes."
     return f"{opening} Nothing was kept; add --out DIR to make runs resumable."
 
 

@@ -24,6 +24,9 @@ ROWS_NAME = {
     "assess": "measures",
     "rank": "measures",
     "reproduce": "checks",
+    "landscape slice": "points",
+    "landscape plane": "points",
+    "landscape path": "points",
 }
 
 

@@ -116,7 +116,7 @@ def wrap_module(model: nn.Module) -> Network:
         params = {name: p.detach() for name, p in model.named_parameters() if p.is_floating_point()}
         buffers = {name: b.detach().clone() for name, b in model.named_buffers()}
         buffers |= {name: p.detach() for name, p in model.named_parameters() if not p.is_floating_point()}
-    structure = _structure(model)
+    structure = shared_copy(model)
     return Network(params, buffers, _caller(structure), type(model).__name__, _aliases(model), notes, structure)
 
 
@@ -197,7 +197,7 @@ def _require_values(model: nn.Module) -> None:
             raise UnsupportedInput(f"{display_name(name)}: the tensor is on the meta device and has no values; load the weights first.")
 
 
-def _structure(model: nn.Module) -> nn.Module:
+def shared_copy(model: nn.Module) -> nn.Module:
     """A copy of the modules that shares every tensor, in evaluation mode; the model itself where copying is impossible."""
     memo: dict[int, Any] = {}
     for module in model.modules():

@@ -14,7 +14,7 @@ from genscope.networks.fold_batch_norm import fold_batch_norm
 from genscope.networks.functional import Network, wrap_module
 from genscope.networks.graph import Graph
 from genscope.networks.trace import trace
-from genscope.sources.model_data import Profile, open_data, profile
+from genscope.sources.model_data import Data, Profile, open_data, profile
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,8 @@ def prepare(model: Any, train: Any, test: Any, initial: Any, *, loss: str, devic
         UnsupportedInput: the model or the data cannot be used; one sentence says why.
         UsageError: an unknown loss.
     """
-    check_loss(loss)
-    network = model if isinstance(model, Network) else wrap_module(model)
-    if device is not None:
-        network = _moved(network, device)
-    data = open_data(train, name="training", dtype=network.dtype, device=network.device)
-    if network.module is not None:
-        _refuse(module_findings(network.module, training=False))
-    _refuse(loader_findings(data.source))
-    seen = profile(data)
-    n_outputs = _probe(network, seen)
+    examined = examine(model, train, loss=loss, device=device)
+    network, data, seen, n_outputs = examined.network, examined.data, examined.seen, examined.n_outputs
     network, graph, notes = _folded(network, seen.first[0])
     roots: dict[str, Any] = {
         "network": network,
@@ -56,16 +48,47 @@ def prepare(model: Any, train: Any, test: Any, initial: Any, *, loss: str, devic
         "n_classes": max(2, n_outputs),
         "data_dependent_buffers": tuple(name for name in network.buffers if name.endswith(("running_mean", "running_var"))),
     }
-    notes = (*network.notes, *data.notes, *notes)
+    notes = (*examined.notes, *notes)
     if initial is not None:
         roots["initial_params"] = _initial(initial, network, model, seen.first[0], device)
     if test is not None:
         held_out = open_data(test, name="test", dtype=network.dtype, device=network.device)
         _check_labels(profile(held_out), n_outputs, "test")
         roots["test_batches"], notes = held_out, (*notes, *held_out.notes)
+    return Prepared(roots, seen, notes, network)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A network and its data that were shown to fit each other and to give the same numbers twice."""
+
+    network: Network
+    data: Data
+    seen: Profile
+    n_outputs: int
+    notes: tuple[str, ...]
+
+
+def examine(model: Any, train: Any, *, loss: str, device: str | None) -> Examined:
+    """Wrap the model as it is (nothing folded), open the data, and check both.
+
+    Raises:
+        UnsupportedInput: the model or the data cannot be used; one sentence says why.
+        UsageError: an unknown loss.
+    """
+    check_loss(loss)
+    network = model if isinstance(model, Network) else wrap_module(model)
+    if device is not None:
+        network = _moved(network, device)
+    data = open_data(train, name="training", dtype=network.dtype, device=network.device)
+    if network.module is not None:
+        _refuse(module_findings(network.module, training=False))
+    _refuse(loader_findings(data.source))
+    seen = profile(data)
+    notes = (*network.notes, *data.notes)
     if len(seen.labels) == 1:
         notes = (*notes, f"all training examples are of class {int(seen.labels[0])}; margins and errors say little")
-    return Prepared(roots, seen, notes, network)
+    return Examined(network, data, seen, _probe(network, seen), notes)
 
 
 def _moved(network: Network, device: str) -> Network:

@@ -69,3 +69,28 @@ def margins_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     others = logits.copy()
     others[rows, labels] = -np.inf
     return logits[rows, labels] - others.max(axis=1)
+
+
+def example_margins(logits: Any, labels: Any) -> Any:
+    """:func:`margins_of` for tensors with any leading axes, differentiable almost everywhere.
+
+    Args:
+        logits: ``[..., examples, classes]``.
+        labels: ``[examples]``.
+    """
+    import torch
+
+    if logits.shape[-1] == 1:
+        return logits[..., 0] * (2.0 * labels.to(logits.dtype) - 1.0)
+    chosen = torch.nn.functional.one_hot(labels, logits.shape[-1]).bool()
+    return torch.where(chosen, logits, 0.0).sum(-1) - torch.where(chosen, -torch.inf, logits).amax(-1)
+
+
+def scores_of(loss: str) -> Any:
+    """``(logits, labels) -> (losses, errors, margins)`` per example: what a landscape reads at each point.
+
+    Raises:
+        UsageError: an unknown loss.
+    """
+    check_loss(loss)
+    return lambda logits, labels: (example_losses(loss, logits, labels), example_errors(logits, labels), example_margins(logits, labels))
