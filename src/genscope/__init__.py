@@ -24,6 +24,7 @@ _HOMES = {
     "reproduce": "genscope.experiments.reproduce",
     "smooth": "genscope.sources.smoothing",
     "assess": "genscope.sources.model",
+    "watch": "genscope.verbs.watch",
 }
 __all__ = ["__version__", *sorted(_HOMES)]
 

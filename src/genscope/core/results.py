@@ -27,6 +27,7 @@ ROWS_NAME = {
     "landscape slice": "points",
     "landscape plane": "points",
     "landscape path": "points",
+    "watch": "measures",
 }
 
 

@@ -8,15 +8,18 @@ from typing import Any
 from genscope.core.results import ROWS_NAME, SCHEMA_VERSION, Result
 from genscope.core.sealed import read_regular
 from genscope.errors import StoreError
+from genscope.sources.run_folder import is_run_folder, load_run
 
 
 def load(folder: str | Path) -> Result:
-    """The Result saved in a folder by ``--out`` or ``Result.save``.
+    """The Result saved in a folder by ``--out`` or ``Result.save``; of a watched run, how it stands now.
 
     Raises:
         StoreError: no result there, not finished, damaged, or written by a newer genscope.
     """
     folder = Path(folder)
+    if is_run_folder(folder):
+        return load_run(folder)
     document = _read(folder / "result.json", folder)
     verb = document.get("verb")
     if verb not in ROWS_NAME or not isinstance(document.get(ROWS_NAME[verb]), list):

@@ -1,0 +1,184 @@
+"""The page of a training run: alarms first, then how it stands, then every number over the steps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from genscope.core.results import Result
+from genscope.report import sections as parts
+from genscope.report.figure_data import figures_of
+from genscope.report.payload import table_of
+from genscope.report.sections import Section
+from genscope.report.wording import number_of, text_of
+
+_LINES = 8  # a figure tells this many lines apart
+_VISIBLE = ("measure", "split", "layer", "first", "best", "best_step", "value", "step")
+_KEYS = {
+    "step": "Step",
+    "epoch": "Epoch",
+    "validation_normalized_loss": "Normalized validation loss",
+    "train_normalized_loss": "Normalized training loss",
+    "batch_normalized_loss": "Normalized loss, batches",
+    "validation_error": "Validation error",
+    "batch_loss": "Loss, batches",
+    "log_rho": "ln ρ",
+    "n_alarms": "Alarms",
+}
+_NAMES = {
+    "loss": "Loss",
+    "normalized_loss": "Normalized loss",
+    "error": "Error",
+    "log_rho": "ln ρ of the whole network",
+    "log_scale": "ln of what the logits are divided by",
+    "rho/layers": "ρ by layer",
+    "rho_growth": "Growth of ln ρ per step",
+    "rho_growth/layers": "Growth of ln ρ per step, by layer",
+    "alpha/layers": "α by layer",
+    "margin_min": "Smallest margin",
+    "margin_q05": "Margin (5 %)",
+    "margin_q25": "Margin (25 %)",
+    "margin_median": "Median margin",
+    "normalized_margin_min": "Smallest normalized margin",
+    "normalized_margin_q05": "Normalized margin (5 %)",
+    "normalized_margin_q25": "Normalized margin (25 %)",
+    "normalized_margin_median": "Median normalized margin",
+    "alignment": "Alignment of descent and weights",
+    "alignment/layers": "Alignment of descent and weights, by layer",
+    "gradient_norm": "Gradient norm",
+    "learning_rate": "Learning rate η",
+    "effective_learning_rate": "Effective learning rate η/ρ²",
+    "effective_learning_rate/layers": "Effective learning rate η/ρ², by layer",
+    "stable_rank/layers": "Stable rank by layer",
+    "log_spectral_norm/layers": "log₁₀ λ max by layer",
+    "log_frobenius_norm/layers": "log₁₀ ‖W‖² by layer",
+}
+_UNITS = {
+    "loss": "nats",
+    "normalized_loss": "nats",
+    "error": "rate",
+    "margin": "logits",
+    "normalized_margin": "1",
+    "log_rho": "nats",
+    "alignment": "cosine",
+}
+_LOG = ("loss", "gradient_norm", "effective_learning_rate", "learning_rate")
+# anchor, title, lead, measures
+_TOPICS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    (
+        "loss",
+        "Loss and normalized loss",
+        "The loss falls for as long as the outputs can be scaled up. The normalized loss divides the scale out: it falls only while the data are "
+        "fitted better.",
+        ("loss", "normalized_loss", "error"),
+    ),
+    (
+        "margins",
+        "Margins",
+        "By how much the right class wins, and the same divided by ρ. Growing margins with a constant normalized margin are growth of scale alone.",
+        ("margin_q05", "margin_median", "normalized_margin_q05", "normalized_margin_median"),
+    ),
+    (
+        "norms",
+        "Norms and their growth",
+        "ρ of a layer is the Frobenius norm of its weights; that of the network is their product, here as a logarithm.",
+        ("log_rho", "rho/layers", "rho_growth", "log_scale"),
+    ),
+    (
+        "descent",
+        "Gradient, alignment and effective learning rate",
+        "Alignment is the cosine between weights and the direction of descent: above zero, steps make the layer grow. A layer whose scale does not "
+        "matter moves as if the learning rate were η/ρ².",
+        ("gradient_norm", "alignment", "alignment/layers", "learning_rate", "effective_learning_rate", "effective_learning_rate/layers"),
+    ),
+    (
+        "spectra",
+        "Spectra of the layers",
+        "α is the exponent of the tail of a layer's eigenvalue density: 2 to 6 in well-trained layers, smaller is heavier.",
+        ("alpha/layers", "stable_rank/layers", "log_spectral_norm/layers"),
+    ),
+)
+_DRAWN = {name for *_, names in _TOPICS for name in names} | {"alpha_stderr/layers", "n_tail/layers", "margin_min", "margin_q25"}
+_DRAWN |= {"normalized_margin_min", "normalized_margin_q25", "rho_growth/layers", "log_frobenius_norm/layers"}
+
+
+def watch_sections(result: Result) -> list[Section]:
+    """What the page of a run (or of two) shows, in reading order."""
+    rest = {name: curve for name, curve in result.curves.items() if name not in _DRAWN}
+    others = _drawn(rest, list(rest))
+    keys = [key for key in _KEYS if result.summary.get(key) is not None]
+    table = table_of(result.rows, _VISIBLE, "measure")
+    return parts.present(
+        _alarms(result),
+        parts.key_numbers(result.summary, keys, _KEYS, {}),
+        *(_topic(result.curves, *topic) for topic in _TOPICS),
+        Section("figures", "others", "Other measures", payload={"figures": others}) if others else None,
+        parts.table_section(table, "All numbers", "", ("split", "layer"), "Nothing was recorded yet."),
+        parts.skipped(result.tail.get("skipped"), "Not measured", "skipped", "Numbers that could not be had, with the reason."),
+        parts.notes(result.tail.get("notes")),
+        parts.glossary("watch"),
+        parts.reproducibility(result),
+    )
+
+
+def watch_verdict(result: Result) -> str:
+    """A sentence for results whose summary has none."""
+    return f"{len(result.rows):,} numbers were recorded." if result.rows else "Nothing was recorded yet."
+
+
+def _alarms(result: Result) -> Section | None:
+    found = result.tail.get("alarms")
+    lines = []
+    for alarm in found if isinstance(found, list | tuple) else ():
+        if isinstance(alarm, Mapping):
+            run = f"{text_of(alarm['run'], 60)}: " if alarm.get("run") else ""
+            numbers = alarm.get("numbers")
+            told = ", ".join(f"{text_of(n, 40)} {_told(value)}" for n, value in numbers.items()) if isinstance(numbers, Mapping) else ""
+            lines.append(f"{run}{text_of(alarm.get('sentence'), 500)} [{text_of(alarm.get('rule'), 60)}{': ' + told if told else ''}]")
+    lead = "What the rules of the monitor had to say, with the numbers behind each."
+    return Section("notes", "alarms", "Alarms", lead, data={"lines": lines}) if lines else None
+
+
+def _told(value: Any) -> str:
+    return number_of(value) if isinstance(value, int | float) and not isinstance(value, bool) else text_of(value, 60)
+
+
+def _topic(curves: Mapping[str, Any], anchor: str, title: str, lead: str, names: tuple[str, ...]) -> Section | None:
+    figures = _drawn(curves, [name for name in names if name in curves])
+    return Section("figures", anchor, title, lead, payload={"figures": figures}) if figures else None
+
+
+def _drawn(curves: Mapping[str, Any], names: list[str]) -> list[dict[str, Any]]:
+    """Figures under their headings; of many layers those that moved most."""
+    found = []
+    for name in names:
+        lines = curves[name] if isinstance(curves[name], Mapping) else {}
+        chosen = _moved_most(lines) if name.endswith("/layers") else dict(list(lines.items())[:_LINES])
+        named = {label: {**line, "ylabel": _unit(name), "log": "y" if _logarithmic(name, lines) else ""} for label, line in chosen.items()}
+        more = f" (the {_LINES} of {len(lines)} that moved most)" if len(lines) > len(chosen) else ""
+        for figure in figures_of({name: named}):
+            found.append({**figure, "title": _NAMES.get(name, figure["title"].replace("/layers", " by layer")) + more})
+    return found
+
+
+def _moved_most(lines: Mapping[str, Any]) -> dict[str, Any]:
+    known = {label: line for label, line in lines.items() if isinstance(line, Mapping)}
+    if len(known) <= _LINES:
+        return known
+
+    def moved(line: Mapping[str, Any]) -> float:
+        values = [value for value in (line.get("y") or ()) if isinstance(value, int | float)]
+        return (max(values) - min(values)) / (abs(values[0]) + 1e-12) if values else 0.0
+
+    chosen = set(sorted(known, key=lambda label: -moved(known[label]))[:_LINES])
+    return {label: line for label, line in known.items() if label in chosen}
+
+
+def _unit(name: str) -> str:
+    measure = name.removesuffix("/layers")
+    return _UNITS.get(measure) or next((unit for key, unit in reversed(_UNITS.items()) if measure.startswith(key)), "")
+
+
+def _logarithmic(name: str, lines: Mapping[str, Any]) -> bool:
+    if name.removesuffix("/layers") not in _LOG:
+        return False
+    values = [v for line in lines.values() if isinstance(line, Mapping) for v in (line.get("y") or ()) if isinstance(v, int | float)]
+    return bool(values) and min(values) > 0 and max(values) > 20 * min(values)
