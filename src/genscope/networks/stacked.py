@@ -120,16 +120,20 @@ def _require_plain(module: nn.Module) -> None:
 
 
 @dataclass(frozen=True)
-class _Linear:
+class LinearStep:
+    """A linear layer by the names of its parameters."""
+
     weight: str
     bias: str | None
 
 
-Step = _Linear | Callable[[Tensor], Tensor] | str
+Step = LinearStep | Callable[[Tensor], Tensor] | str
 
 
 def chain_of(module: nn.Module) -> list[Step] | None:
     """The steps of a plain chain of linear layers, elementwise functions and flattening, or ``None`` for any other module."""
+    if type(module) is nn.Linear:  # tracing would look inside it
+        return [LinearStep("weight", None if module.bias is None else "bias")]
     try:
         graph = fx.symbolic_trace(module).graph
     except Exception:  # a user's forward may raise anything when it is traced
@@ -149,14 +153,14 @@ def chain_of(module: nn.Module) -> list[Step] | None:
                 return None
             steps.append(step)
         last = node
-    return steps if any(isinstance(step, _Linear) for step in steps) else None
+    return steps if any(isinstance(step, LinearStep) for step in steps) else None
 
 
 def _step(module: nn.Module, node: fx.Node, aliases: Mapping[int, str]) -> Step | None:
     if node.op == "call_module":
         part = module.get_submodule(str(node.target))
         if type(part) is nn.Linear:
-            return _Linear(aliases[id(part.weight)], None if part.bias is None else aliases[id(part.bias)])
+            return LinearStep(aliases[id(part.weight)], None if part.bias is None else aliases[id(part.bias)])
         if type(part) is nn.Flatten:
             return "flatten" if (part.start_dim, part.end_dim) == (1, -1) else None
         return part if type(part) in _ELEMENTWISE_MODULES else None
@@ -165,26 +169,29 @@ def _step(module: nn.Module, node: fx.Node, aliases: Mapping[int, str]) -> Step 
     if node.target is torch.flatten or node.target == "flatten":
         return "flatten" if (*node.args[1:], *node.kwargs.values()) in ((1,), (1, -1)) else None
     if node.op == "call_function" and node.target in _ELEMENTWISE:
-        return _Elementwise(node.target, node.args[1:], {**node.kwargs, **({"inplace": False} if "inplace" in node.kwargs else {})})
+        return ElementwiseStep(node.target, node.args[1:], {**node.kwargs, **({"inplace": False} if "inplace" in node.kwargs else {})})
     if node.op == "call_method" and node.target in _ELEMENTWISE_METHODS:
-        return _Elementwise(getattr(torch, str(node.target)), node.args[1:], node.kwargs)
+        return ElementwiseStep(getattr(torch, str(node.target)), node.args[1:], node.kwargs)
     return None
 
 
 @dataclass(frozen=True)
-class _Elementwise:
+class ElementwiseStep:
+    """An elementwise function with its further arguments."""
+
     function: Callable[..., Tensor]
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
 
     def __call__(self, x: Tensor) -> Tensor:
+        """The function at ``x``."""
         return self.function(x, *self.args, **self.kwargs)
 
 
 def _products(steps: Sequence[Step]) -> StackedCall:
     def call(params: Tensors, buffers: Tensors, x: Tensor, shared: bool) -> Tensor:  # noqa: ARG001
         for step in steps:
-            if isinstance(step, _Linear):
+            if isinstance(step, LinearStep):
                 x = _stacked_linear(x, params[step.weight], None if step.bias is None else params[step.bias], shared)
                 shared = False
             elif isinstance(step, str):

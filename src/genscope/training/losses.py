@@ -4,10 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
-def two_logits(logits: Tensor) -> Tensor:
-    """Logits of a network with one output (the log-odds of class 1) as two; all others stay as they are."""
-    return torch.cat([torch.zeros_like(logits), logits], dim=-1) if logits.shape[-1] == 1 else logits
+from genscope.networks.outputs import two_logits
 
 
 def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from genscope.errors import UsageError
+from genscope.networks.outputs import two_logits
 from genscope.training.batches import Batch, Batches
-from genscope.training.losses import cross_entropies, reverse_cross_entropies, two_logits
+from genscope.training.losses import cross_entropies, reverse_cross_entropies
 from genscope.training.optimizers import Adam, Optimizer, State
 from genscope.training.stack import Stack
 

@@ -1,4 +1,5 @@
-"""One door to all data: ``mnist:PATH``, ``cifar10:PATH``, ``cifar100:PATH``, ``svhn:PATH``, ``digits``, ``FILE.npz``, ``FILE.csv``."""
+"""One door to all data: ``mnist:PATH``, ``cifar10:PATH``, ``cifar100:PATH``, ``svhn:PATH``, ``digits``,
+``spirals``, ``swiss-roll``, ``rings``, ``FILE.npz``, ``FILE.csv``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from genscope.training.datasets.idx import load_mnist
 from genscope.training.datasets.labelled import Labelled, Split
 from genscope.training.datasets.svhn import load_svhn
 from genscope.training.datasets.tables import load_csv, load_npz
+from genscope.training.problems import PROBLEMS, is_problem, open_problem
 
 FORMATS: dict[str, Callable[[str], Split]] = {
     "mnist": load_mnist,
@@ -23,14 +25,14 @@ FORMATS: dict[str, Callable[[str], Split]] = {
 
 def is_dataset(text: str) -> bool:
     """Whether ``text`` names data that :func:`open_dataset` reads (and not a Python factory)."""
-    return text == "digits" or text.partition(":")[0] in FORMATS or Path(text).suffix.lower() in {".npz", ".csv"}
+    return text == "digits" or is_problem(text) or text.partition(":")[0] in FORMATS or Path(text).suffix.lower() in {".npz", ".csv"}
 
 
 def open_dataset(text: str) -> Split:
     """The data behind a short name; nothing is downloaded.
 
     Args:
-        text: ``digits``, ``FORMAT:FOLDER`` or a file.
+        text: ``digits``, a built-in problem (``spirals``, ``swiss-roll``, ``rings:gap=0.1``), ``FORMAT:FOLDER`` or a file.
 
     Raises:
         UsageError: no such format.
@@ -38,6 +40,8 @@ def open_dataset(text: str) -> Split:
     """
     if text == "digits":
         return load_digits()
+    if is_problem(text):
+        return open_problem(text).split
     word, colon, folder = text.partition(":")
     if colon and word in FORMATS:
         return FORMATS[word](folder)
@@ -46,7 +50,9 @@ def open_dataset(text: str) -> Split:
         return load_npz(text)
     if suffix == ".csv":
         return load_csv(text)
-    raise UsageError(f"There are no data {text!r}; give digits, {', '.join(f'{name}:FOLDER' for name in FORMATS)}, FILE.npz or FILE.csv.")
+    raise UsageError(
+        f"There are no data {text!r}; give digits, {', '.join(PROBLEMS)}, {', '.join(f'{name}:FOLDER' for name in FORMATS)}, FILE.npz or FILE.csv."
+    )
 
 
 def load_digits(seed: int = 0) -> Split:
