@@ -104,6 +104,8 @@ def _say(sentence: str, code: int) -> int:
 
 
 def _resume_hint(arguments: list[str], opening: str) -> str:
+    if {"reproduce", "study"} & set(arguments[:2]):
+        return f"{opening} Finished runs are kept; the same command resumes."
     if "--out" in arguments or any(argument.startswith("--out=") for argument in arguments):
         return f"{opening} What is finished is kept; the same command resumes."
     return f"{opening} Nothing was kept; add --out DIR to make runs resumable."

@@ -10,21 +10,22 @@ from typing import BinaryIO
 from genscope.errors import StoreError
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
+def write_atomically(path: Path, data: bytes | str, *, durable: bool = True) -> None:
     """Write ``data`` to a temporary sibling, flush it to disk, and rename it over ``path``.
 
+    With ``durable=False`` it is not flushed: after a power cut (not after a kill) the file may be empty or old, for what can be done without.
     A device (``/dev/stdout``, ``/dev/null``, ``/dev/fd/3``) is written to as it is, never replaced by a file.
 
     Raises:
         StoreError: the folder is missing, read-only or full; the old file is untouched.
     """
     raw = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
-    with atomic_stream(path) as stream:
+    with atomic_stream(path, durable=durable) as stream:
         stream.write(raw)
 
 
 @contextlib.contextmanager
-def atomic_stream(path: Path) -> Iterator[BinaryIO]:
+def atomic_stream(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """A stream whose content appears under ``path`` only when the block ends well; see :func:`write_atomically`."""
     temporary = None
     try:
@@ -36,8 +37,9 @@ def atomic_stream(path: Path) -> Iterator[BinaryIO]:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "wb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException as error:

@@ -1,6 +1,7 @@
 """Does what is pending: cells over workers, each claimed, computed, saved; what one cell or one worker suffers, the others do not."""
 
 import contextlib
+import functools
 import platform
 import time
 from collections import Counter
@@ -10,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import genscope
+from genscope.core.claims import is_claimed
 from genscope.errors import GenscopeError, StoreError, UsageError
 from genscope.experiments.context import Context, MissingData
 from genscope.experiments.store import RunStore
@@ -71,10 +73,11 @@ def pending_tasks(families: Iterable[Family], size: Size, store: RunStore, jobs:
     seen: dict[str, Family] = {}
     n_held = 0
     for family in families:
-        if seen.setdefault(family.name, family) is not family:
+        if family.name in seen:
             if seen[family.name] != family:
                 raise UsageError(f"Two families are called {family.name!r}; give one of them another name.")
             continue
+        seen[family.name] = family
         cells = list(family.cells(size))
         keys = Counter(store.key(family, cell) for cell in cells)
         if len(keys) != len(cells):
@@ -108,6 +111,7 @@ def run_pending(
     Raises:
         StoreError: the store cannot be written; finished cells are kept.
     """
+    store.sweep()
     tasks, n_held = pending_tasks(families, context.size, store, jobs)
     summary = Summary(n_held=n_held)
     tasks = [task for task in tasks if not _lacks_data(task.family, context, summary)]
@@ -144,51 +148,72 @@ def _lacks_data(family: Family, context: Context, summary: Summary) -> bool:
     return False
 
 
+Left = dict[tuple[str, str], tuple[Task, Cell]]
+
+
 def _run_all(tasks: Sequence[Task], store: RunStore, context: Context, jobs: int, engine: str, counter: _Counter) -> list[tuple[Task, Cell]]:
     """Run ``tasks``; cells that another process holds are returned. Dead workers are replaced, and a cell that killed three is given up."""
     busy: list[tuple[Task, Cell]] = []
-    deaths: Counter[str] = Counter()
-    left = {(task.family.name, cell.name, store.key(task.family, cell)): (task, cell) for task in tasks for cell in task.cells}
+    left: Left = {(task.family.name, store.key(task.family, cell)): (task, cell) for task in tasks for cell in task.cells}
+    worker = _Worker(store, context, counter.add if engine == "threads" and jobs <= 1 else None)
+    losses = 0
     while tasks:
-        worker = _Worker(store, context, counter.add if engine == "threads" and jobs <= 1 else None)
-        try:
-            for reports in run_tasks(worker, tasks, jobs=jobs, engine=engine):
-                for key, report in reports:
-                    entry = left.pop((report.family, report.name, key), None)
-                    if report.state == "busy" and entry is not None:
-                        busy.append(entry)
-                    elif worker.observe is None:
-                        counter.add(report)
-            return busy
-        except GenscopeError:
-            raise
-        except Exception as error:
-            if engine == "threads":
-                raise
-            tasks = _after_loss(left, store, deaths, counter, error)
+        error = _run_pool(worker, tasks, left, busy, jobs, engine, counter)
+        if error is None:
+            break
+        losses += 1
+        for key in _suspects(left, store, counter):
+            _run_alone(worker, key, left, busy, engine, counter)
+        if losses >= DEATHS:
+            raise StoreError(
+                f"The engine {engine} was lost {losses} times ({type(error).__name__}: {' '.join(str(error).split())[:200]}); "
+                "finished runs are kept, the same command resumes."
+            )
+        tasks = [Task(task.family, (cell,), task.wait) for task, cell in left.values()]
     return busy
 
 
-def _after_loss(
-    left: dict[tuple[str, str, str], tuple[Task, Cell]], store: RunStore, deaths: Counter[str], counter: _Counter, error: Exception
-) -> list[Task]:
-    """What remains after a worker died: finished cells counted, those in flight suspected (their claims lie behind, unlocked)."""
-    suspects = 0
-    for (name, cell_name, key), (task, cell) in list(left.items()):
+def _run_pool(
+    worker: "_Worker", tasks: Sequence[Task], left: Left, busy: list[tuple[Task, Cell]], jobs: int, engine: str, counter: _Counter
+) -> Exception | None:
+    """Run ``tasks`` and count what they report; returns the error that tells of a lost engine."""
+    try:
+        for reports in run_tasks(worker, tasks, jobs=jobs, engine=engine, isolated=True):
+            for key, report in reports:
+                entry = left.pop((report.family, key), None)
+                if report.state == "busy" and entry is not None:
+                    busy.append(entry)
+                elif worker.observe is None:
+                    counter.add(report)
+    except GenscopeError:
+        raise
+    except Exception as error:
+        if engine == "threads":
+            raise  # no worker can be lost: this is an error of the machine itself
+        return error
+    return None
+
+
+def _suspects(left: Left, store: RunStore, counter: _Counter) -> list[tuple[str, str]]:
+    """After a loss: cells that were finished are counted; those in flight are named, for their claims lie behind, unlocked."""
+    found = []
+    for key, (task, cell) in list(left.items()):
         if store.read(task.family, cell) is not None:
-            del left[(name, cell_name, key)]
-            counter.add(Report(name, cell_name, "done"))
-        elif store.claim_path(task.family, cell).exists():
-            suspects += 1
-            deaths[key] += 1
-            if deaths[key] >= DEATHS:
-                del left[(name, cell_name, key)]
-                counter.add(Report(name, cell_name, "failed", f"its worker died {DEATHS} times (out of memory, or killed)"))
-    if not suspects:
-        deaths["engine"] += 1
-        if deaths["engine"] >= DEATHS:
-            raise StoreError(f"The engine was lost {DEATHS} times ({type(error).__name__}: {str(error)[:200]}); finished cells are kept, run again.")
-    return [Task(task.family, (cell,)) for task, cell in left.values()]
+            del left[key]
+            counter.add(Report(key[0], cell.name, "done"))
+        elif store.claim_path(task.family, cell).exists() and not is_claimed(store.claim_path(task.family, cell)):
+            found.append(key)
+    return found
+
+
+def _run_alone(worker: "_Worker", key: tuple[str, str], left: Left, busy: list[tuple[Task, Cell]], engine: str, counter: _Counter) -> None:
+    """Try a suspect again with nobody beside it, so that only the cell that kills its workers is given up."""
+    task, cell = left[key]
+    for _ in range(DEATHS - 1):
+        if _run_pool(worker, [Task(task.family, (cell,), task.wait)], left, busy, 1, engine, counter) is None:
+            return
+    del left[key]
+    counter.add(Report(key[0], cell.name, "failed", f"its worker died {DEATHS} times (killed, or out of memory)"))
 
 
 @dataclass(frozen=True)
@@ -257,6 +282,7 @@ def _outcomes(family: Family, cells: Sequence[Cell], context: Context) -> Iterat
             yield cell, family.run(cell, context)
 
 
+@functools.cache
 def environment_of(device: str) -> Mapping[str, Any]:
     """Versions and device that a cell's numbers come from; no user, host or path."""
     found: dict[str, Any] = {"genscope": genscope.__version__, "python": platform.python_version()}

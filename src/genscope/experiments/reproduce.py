@@ -137,6 +137,7 @@ def _result(experiment: Experiment, size: Size, store: RunStore, context: Contex
         {
             "n_runs": judged.n_runs or runs.n,
             "n_missing": runs.n_missing,
+            "missing_data": missing if judged.checks == () else [],
             "runs_needed": judged.runs_needed,
             "meaning": judged.meaning,
             "departures": list(judged.departures),

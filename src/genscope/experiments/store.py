@@ -24,6 +24,7 @@ from genscope.errors import StoreError, UsageError
 from genscope.experiments.values import Cell, Family, Outcome
 
 FORMAT = 1
+PARTS = ("cells", "claims", "times", "trained", "verdicts")
 LARGEST_ARRAYS = 16 * LARGEST
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 
@@ -80,6 +81,7 @@ class RunStore:
 
     def claim(self, family: Family, cell: Cell, *, wait: bool = False) -> "contextlib.AbstractContextManager[bool]":
         """Hold the cell while it is computed; see :func:`genscope.core.claims.claimed`."""
+        self._mark_folder()
         return claimed(self.claim_path(family, cell), wait=wait)
 
     def claim_path(self, family: Family, cell: Cell) -> Path:
@@ -135,7 +137,22 @@ class RunStore:
         if raw is not None:
             write_atomically(path.with_suffix(".safetensors"), raw)
         write_atomically(path, text)
-        write_atomically(self.folder / "times" / family.name / path.name, strict_json.dumps({"name": cell.name, "seconds": round(seconds, 3)}))
+        timing = strict_json.dumps({"name": cell.name, "seconds": round(seconds, 3)})
+        write_atomically(self.folder / "times" / family.name / path.name, timing, durable=False)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left behind (half-written siblings, claims), but nothing that a living one holds."""
+        for path in self.folder.glob("claims/*"):
+            with claimed(path):
+                pass  # a claim that can be had is removed when it is given back
+        for path in (*self.folder.glob("cells/*/.*"), *self.folder.glob("times/*/.*"), *self.folder.glob("trained/.*")):
+            key = path.name.split(".")[1]
+            claim = (
+                self.trained_folder / f".{key}.claim" if path.parent == self.trained_folder else self.folder / "claims" / f"{path.parent.name}.{key}"
+            )
+            with claimed(claim) as mine, contextlib.suppress(OSError):
+                if mine and path != claim:
+                    path.unlink()
 
     def verdict_path(self, experiment_id: str, size: str) -> Path:
         """Where the last verdict is noted for lists; verdicts themselves are always computed from the cells."""
@@ -166,7 +183,7 @@ class RunStore:
             held = json.loads(read_regular(self.folder / "store.json"))
             version = held["store_format"]
         except FileNotFoundError:
-            if any(not entry.name.startswith(".") for entry in self.folder.iterdir()):
+            if any(not entry.name.startswith(".") and entry.name not in PARTS for entry in self.folder.iterdir()):
                 raise StoreError(f"{name}: this folder holds other files; choose an empty or new folder for --store.") from None
             return
         except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -15,7 +15,7 @@ ENGINES = ("threads", "processes", "ray", "dask")
 _BACKENDS = {"threads": "threading", "processes": "loky", "ray": "ray", "dask": "dask"}
 
 
-def run_tasks(worker: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int = 1, engine: str = "threads") -> Iterator[Any]:
+def run_tasks(worker: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int = 1, engine: str = "threads", isolated: bool = False) -> Iterator[Any]:
     """Yield ``worker(task)`` for every task, as they finish.
 
     Args:
@@ -23,6 +23,7 @@ def run_tasks(worker: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int =
         tasks: the largest first, so that the last to finish are small.
         jobs: workers at once.
         engine: ``threads``, ``processes``, ``ray`` or ``dask``.
+        isolated: no task runs in this process, not even a single one (engines other than threads), so that one that dies takes nothing along.
 
     Raises:
         UsageError: an unknown engine.
@@ -38,6 +39,8 @@ def run_tasks(worker: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int =
         return
     from joblib import Parallel, delayed, parallel_config
 
+    if isolated and engine != "threads":
+        jobs = max(2, jobs)  # joblib runs the tasks of a single worker in the caller's own process
     call = worker if engine == "threads" else _OnOneThread(worker)
     with _engine_ready(engine, jobs), one_blas_thread(), parallel_config(backend=_BACKENDS[engine], n_jobs=jobs):
         # Ray's backend hands results back only when all are done: give it a few per worker at a time, so that finished work is kept
