@@ -64,10 +64,16 @@ class Monitor:
         self._stopping = self._closed = False
         self._train: list[Batch] = []
         self._validation: list[Examples] = []
+        self._scaled: tuple[int, float | None] | None = None
         self._means: dict[str, tuple[float, int]] = {}
         self._told: dict[str, str] = {}
         self._example: Any = None
-        self._hook: Any = model.register_forward_pre_hook(self._see, with_kwargs=True)
+
+        def keep(_seen: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            # a plain function: a method would drag the monitor along when the module is copied
+            self._keep(args, kwargs)
+
+        self._hook: Any = model.register_forward_pre_hook(keep, with_kwargs=True)
 
     @property
     def should_stop(self) -> bool:
@@ -104,8 +110,11 @@ class Monitor:
             UnsupportedInput: shapes that do not fit, or labels that are no class numbers.
         """
         if split == "validation" and logits is not None and targets is not None:
-            log_scale = self._measurement.log_scale(self._measurement.log_norms())
-            self._validation.append(examples_of(logits, targets, self.options.loss, log_scale))
+            if self._example is not None and not self._measurement.scale.ready and ranks()[1] == 1:
+                self.see(self._example)
+            if self._scaled is None or self._scaled[0] != self.steps:  # the weights stand still between steps
+                self._scaled = (self.steps, self._measurement.log_scale(self._measurement.log_norms()))
+            self._validation.append(examples_of(logits, targets, self.options.loss, self._scaled[1]))
         elif self.due:
             with self._account.charge():
                 self._train.append(batch_of(loss, logits, targets, self.options.max_examples))
@@ -231,8 +240,8 @@ class Monitor:
         if state["example"] is not None:
             self.see(state["example"])
 
-    def _see(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """The hook: keep the first example, and be gone."""
+    def _keep(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The hook keeps the first example, and is gone."""
         if torch.compiler.is_compiling():
             return
         inputs = {key: value for key, value in kwargs.items() if key not in ("labels", "label")}
