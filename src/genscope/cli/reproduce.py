@@ -1,6 +1,5 @@
 """``genscope reproduce``: the papers' claims as runs, pictures and verdicts."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genscope.cli.output import check_writable, emit, output_options, say_notes, take_printing
+from genscope.cli.run_options import data_folders_of, run_options
 from genscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,19 +19,8 @@ if TYPE_CHECKING:
 @click.option("--list", "show_list", is_flag=True, help="Show every experiment with its cost, state and verdict, and stop.")
 @click.option("--all", "take_all", is_flag=True, help="Every experiment.")
 @click.option("--size", default="smoke", show_default=True, help="smoke (about a minute), small (minutes to an hour) or full (the paper's protocol).")
-@click.option("--store", default="genscope-runs", show_default=True, metavar="DIR", help="Folder of finished runs; the same command resumes.")
-@click.option(
-    "--data-dir", "data_dirs", multiple=True, metavar="[NAME=]DIR",
-    help="Folder of the data set NAME (mnist, cifar10, tables …), or one folder that holds them all (repeatable). [default: GENSCOPE_DATA]",
-)  # fmt: skip
-@click.option("--jobs", "-j", type=click.IntRange(1), default=1, show_default=True, help="Runs at once.")
-@click.option("--engine", default="processes", show_default=True, help="processes, threads, ray or dask.")
-@click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="cpu, cuda, cuda:1, mps.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Base seed; another seed is another set of runs.")
-@click.option("--no-run", is_flag=True, help="Compute nothing: judge and draw what the store holds.")
-@click.option("--resume", is_flag=True, help="Go on with what the store holds; this is what always happens.", expose_value=False)
+@run_options
 @click.option("--out", default=None, metavar="DIR", help="Keep the result here; `genscope report DIR` draws its page.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
 @output_options
 def command(
     ids: tuple[str, ...], show_list: bool, take_all: bool, size: str, store: str, data_dirs: tuple[str, ...], no_run: bool, quiet: bool, **given: Any
@@ -47,9 +36,9 @@ def command(
     from genscope.cli.tables_reproduce import show_listing
     from genscope.experiments.listing import listing
 
-    printing, out, data = take_printing(given), given.pop("out"), _folders(data_dirs)
+    printing, out, data = take_printing(given), given.pop("out"), data_folders_of(data_dirs)
     if show_list:
-        rows = listing(store, size)
+        rows = listing(store, size, seed=given["seed"])
         click.echo(_json_of({"store": store, "size": size, "experiments": rows})) if printing["as_json"] else show_listing(rows)
         return
     check_writable(out)
@@ -88,18 +77,6 @@ def _chosen(ids: tuple[str, ...], take_all: bool) -> "list[Experiment]":
     if take_all == bool(ids):
         raise UsageError("Name experiments, or use --all; `genscope reproduce --list` shows them.")
     return list(experiments().values()) if take_all else [find_experiment(name) for name in dict.fromkeys(ids)]
-
-
-def _folders(texts: Sequence[str]) -> dict[str, str]:
-    """``NAME=DIR`` to folders by name; a folder alone is the root, under the empty name."""
-    folders = {"": os.environ["GENSCOPE_DATA"]} if os.environ.get("GENSCOPE_DATA") else {}
-    for text in texts:
-        name, equals, folder = text.partition("=")
-        name, folder = (name, folder) if equals and not os.path.isdir(text) else ("", text)
-        if not os.path.isdir(folder):
-            raise UsageError(f"--data-dir {text}: there is no folder {folder}.")
-        folders[name] = folder
-    return folders
 
 
 def _json_of(document: dict[str, Any]) -> bytes:

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,9 +88,22 @@ class Context:
         Returns:
             Tensors on the CPU, exactly as trained (bfloat16 is widened to float32).
         """
+        return self.trained_many([key_settings], lambda _missing: [train()])[0]
+
+    def trained_many(
+        self,
+        key_settings: Sequence[Mapping[str, Any]],
+        train: "Callable[[Sequence[int]], Sequence[Mapping[str, torch.Tensor]]]",
+    ) -> "list[dict[str, torch.Tensor]]":
+        """:meth:`trained` for several networks: ``train(missing)`` is called once, with the places of those that the store does not hold.
+
+        Args:
+            key_settings: one description per network.
+            train: places of networks to their tensors, in the same order (as one stack, see :mod:`genscope.training.stacked`).
+        """
         from genscope.experiments.networks import trained_tensors
 
-        return trained_tensors(self.trained_folder, {**key_settings, "base_seed": self.seed}, train)
+        return trained_tensors(self.trained_folder, [{**settings, "base_seed": self.seed} for settings in key_settings], train)
 
 
 @functools.lru_cache(maxsize=4)

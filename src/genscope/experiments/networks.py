@@ -1,7 +1,8 @@
 """Trained networks under the digest of what they depend on: each is trained once, whoever needs it."""
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,30 +20,52 @@ if TYPE_CHECKING:
 LARGEST_NETWORK = 16 * LARGEST
 
 
-def trained_tensors(folder: Path | None, settings: Mapping[str, Any], train: "Callable[[], Mapping[str, torch.Tensor]]") -> "dict[str, torch.Tensor]":
-    """The tensors for ``settings`` from ``folder``, or from ``train()`` and then kept; see :meth:`Context.trained`.
+def trained_tensors(
+    folder: Path | None, settings: Sequence[Mapping[str, Any]], train: "Callable[[Sequence[int]], Sequence[Mapping[str, torch.Tensor]]]"
+) -> "list[dict[str, torch.Tensor]]":
+    """The tensors for each of ``settings`` from ``folder``, or from ``train(places of the missing)`` and then kept.
 
-    A file that is missing, damaged or of other settings is trained anew. The network's claim is held meanwhile, so two processes never train
-    the same one; the claim of a killed process is taken over.
+    A file that is missing, damaged or of other settings is trained anew. The claims of the missing networks are held meanwhile (taken in one
+    order by everybody), so two processes never train the same one; the claim of a killed process is taken over.
     """
+    described = [strict_json.dumps(dict(one), sort_keys=True) for one in settings]
+    if folder is None:
+        return [_as_tensors(_as_arrays(tensors)) for tensors in train(range(len(settings)))]
+    keys = [checksum(text.encode("utf-8"))[:24] for text in described]
+    found = {key: _read(folder, key, text) for key, text in zip(keys, described, strict=True)}
+    lacking = sorted(key for key, arrays in found.items() if arrays is None)
+    if lacking:
+        with contextlib.ExitStack() as claims:
+            for key in lacking:
+                claims.enter_context(claimed(folder / f".{key}.claim", wait=True))
+                found[key] = _read(folder, key, described[keys.index(key)])  # another process may have trained it meanwhile
+            missing = [keys.index(key) for key in lacking if found[key] is None]
+            _train(folder, missing, keys, described, train, found)
+    return [_as_tensors(found[key] or {}) for key in keys]
+
+
+def _train(
+    folder: Path,
+    missing: Sequence[int],
+    keys: Sequence[str],
+    described: Sequence[str],
+    train: "Callable[[Sequence[int]], Sequence[Mapping[str, torch.Tensor]]]",
+    found: dict[str, dict[str, np.ndarray] | None],
+) -> None:
     import torch
 
-    described = strict_json.dumps(dict(settings), sort_keys=True)
-    if folder is None:
-        return _as_tensors(_as_arrays(train()))
-    key = checksum(described.encode("utf-8"))[:24]
-    arrays = _read(folder, key, described)
-    if arrays is None:
-        with claimed(folder / f".{key}.claim", wait=True):
-            arrays = _read(folder, key, described)  # another process may have trained it meanwhile
-            if arrays is None:
-                with torch.enable_grad():  # a caller that only measures must not stop the training it needs
-                    arrays = _as_arrays(train())
-                raw = packed(arrays)
-                write_atomically(folder / f"{key}.safetensors", raw)
-                document = strict_json.dumps({"settings": json.loads(described), "tensors": checksum(raw)})
-                write_atomically(folder / f"{key}.json", sealed(document))
-    return _as_tensors(arrays)
+    if not missing:
+        return
+    missing = sorted(missing)
+    with torch.enable_grad():  # a caller that only measures must not stop the training it needs
+        trained = train(missing)
+    for place, tensors in zip(missing, trained, strict=True):
+        key, arrays = keys[place], _as_arrays(tensors)
+        raw = packed(arrays)
+        write_atomically(folder / f"{key}.safetensors", raw)
+        document = strict_json.dumps({"settings": json.loads(described[place]), "tensors": checksum(raw)})
+        write_atomically(folder / f"{key}.json", sealed(document))
+        found[key] = arrays
 
 
 def _read(folder: Path, key: str, described: str) -> dict[str, np.ndarray] | None:
