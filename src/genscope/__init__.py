@@ -17,6 +17,8 @@ _HOMES = {
     "explain": "genscope.sources.explanation",
     "ingredient": "genscope.core.catalogue",
     "landscape_slice": "genscope.verbs.landscape_slice",
+    "landscape_boundary": "genscope.verbs.landscape_boundary",
+    "landscape_trajectory": "genscope.verbs.landscape_trajectory",
     "load": "genscope.sources.store",
     "measure": "genscope.core.catalogue",
     "open_checkpoint": "genscope.checkpoints.open",

@@ -4,6 +4,7 @@
 import numpy as np
 from tests.report.sample_results import REPRODUCIBILITY, TIMING, analyze_result, ccdf, eigenvalues
 
+from genscope.core.grids import pack_grid
 from genscope.core.results import Result
 
 
@@ -220,6 +221,64 @@ def reproduce_result() -> Result:
     return Result("reproduce", head, rows, tail, {"figure": figure}, REPRODUCIBILITY, TIMING)
 
 
+def boundary_result() -> Result:
+    side = np.linspace(-2, 2, 40)
+    across, up = np.meshgrid(side, side)
+    angle, radius = np.linspace(0, 6.2, 30), np.where(np.arange(30) % 2, 0.6, 1.6)
+    x, y = radius * np.cos(angle), radius * np.sin(angle)
+    rows = [
+        {"example": k, "label": int(k % 2), "predicted": int(k % 2), "correct": k != 3, "distance": abs(float(radius[k]) - 1.1), "lower_bound": 0.1,
+         "exact": k % 3 == 0, "x": float(x[k]), "y": float(y[k]), "off_plane": 0.0, "status": "ok", "reason": ""}
+        for k in range(30)
+    ]  # fmt: skip
+    rows.append(
+        {**rows[0], "example": 30, "distance": None, "status": "skipped", "reason": "no other class was found as far as the farthest example"}
+    )
+    frames = np.stack([(np.hypot(across + 0.1 * t, up) < 1.1).astype(int) for t in range(4)])
+    window = {"x": [-2.0, 2.0], "y": [-2.0, 2.0]}
+    curves = {
+        "map": {**window, "classes": pack_grid(frames[0]), "lead": pack_grid(np.abs(np.hypot(across, up) - 1.1))},
+        "examples": {"x": x, "y": y, "off_plane": 0 * x, "label": np.arange(30) % 2},
+        "reference": pack_grid(frames[0]),
+        "animation": {**window, "steps": [0.0, 0.1, 0.0, -0.1], "classes": pack_grid(frames)},
+    }
+    head = {
+        "model": "MLP",
+        "plane": {"through": None, "window": {"left": -2.0, "right": 2.0, "bottom": -2.0, "top": 2.0}},
+        "margins": {"min": 0.4, "q05": 0.4, "median": 0.5, "n": 29, "n_exact": 10},
+        "wrong_class_area": {"value": 0.12, "reference": "class of the nearest training or test example"},
+        "animation": {"amplitude": 0.1, "frames": 4, "bn_policy": "none", "direction": {"normalization": "filter", "seed": 0}},
+        "summary": {
+            "margin_min": 0.4,
+            "margin_q05": 0.4,
+            "margin_median": 0.5,
+            "wrong_class_area": 0.12,
+            "verdict": "29 of 30 measured examples are right.",
+        },
+    }
+    return Result("landscape boundary", head, rows, {"notes": ["One note."]}, curves, REPRODUCIBILITY, TIMING)
+
+
+def trajectory_result() -> Result:
+    t = np.linspace(0, 1, 12)
+    rows = [
+        {"run": run, "checkpoint": f"epoch{k}.pt", "pc1": float(np.cos(3 * v) + shift), "pc2": float(np.sin(3 * v)), "tsne1": float(10 * v), "tsne2": float(shift),
+         "distance": 1.5, "off_plane": float(0.3 + 0.5 * v), "step_length": 0.2, "status": "ok", "reason": ""}
+        for run, shift in (("good", 0.0), ("bad minima", 0.8))
+        for k, v in enumerate(t)
+    ]  # fmt: skip
+    curves = {"explained": [0.7, 0.2, 0.05], "walk": {"coordinates": [[float(v), float(v * v)] for v in t], "explained": [[0.6, 0.2], [0.62, 0.18]]}}
+    head = {
+        "source": "good",
+        "n_params": 2051,
+        "options": {"embedding": "both", "perplexity": 7.67, "seed": 0},
+        "runs": [{"run": "good", "n_checkpoints": 12}, {"run": "bad minima", "n_checkpoints": 12, "path": False}],
+        "random_walk": {"explained": 0.9, "walk_low": 0.75, "walk_high": 0.8, "walks": 200},
+        "summary": {"n_checkpoints": 24, "explained": 0.9, "off_plane": 0.4, "verdict": "24 checkpoints: the plane holds 90% of the variance."},
+    }
+    return Result("landscape trajectory", head, rows, {"notes": []}, curves, REPRODUCIBILITY, TIMING)
+
+
 EVERY = {
     "analyze": analyze_result,
     "compare": compare_result,
@@ -227,4 +286,6 @@ EVERY = {
     "assess": assess_result,
     "describe": describe_result,
     "reproduce": reproduce_result,
+    "landscape boundary": boundary_result,
+    "landscape trajectory": trajectory_result,
 }

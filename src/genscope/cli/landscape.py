@@ -5,7 +5,7 @@ import importlib
 import click
 
 # One file each: cli/landscape_<name>.py with a click command called `command`.
-SUBCOMMANDS = ("slice",)
+SUBCOMMANDS = ("slice", "boundary", "trajectory")
 
 
 class Lazy(click.Group):
@@ -29,4 +29,6 @@ def command() -> None:
     \b
     genscope landscape slice --model mine:net --weights net.safetensors --data digits
     genscope landscape plane --model mine:net --weights net.safetensors --data digits --out plane
+    genscope landscape boundary --model mine:net --weights net.safetensors --data swiss-roll --html boundary.html
+    genscope landscape trajectory checkpoints/
     """

@@ -39,8 +39,15 @@ def landscape_options(function: F) -> F:
 
 
 def run_landscape(
-    verb: Callable[..., "Result"], label: str, model_text: str, given: dict[str, Any], show: Callable[["Result"], None], **options: Any
-) -> None:
+    verb: Callable[..., "Result"],
+    label: str,
+    model_text: str,
+    given: dict[str, Any],
+    show: Callable[["Result"], None],
+    *,
+    with_test: bool = False,
+    **options: Any,
+) -> "Result":
     """Open the model and the data, run the verb with progress, save, print.
 
     Args:
@@ -49,6 +56,7 @@ def run_landscape(
         model_text: the option ``--model``.
         given: all other options of :func:`landscape_options`.
         show: prints the result for people.
+        with_test: hand the verb the test data too, as ``test``.
         options: what the verb itself takes.
     """
     from genscope.cli.model_options import open_model, open_training_data
@@ -58,10 +66,13 @@ def run_landscape(
     out, quiet = given["out"], given["quiet"]
     check_writable(out)
     model = open_model(model_text, given["weights"])
-    data, _ = open_training_data(given)
+    data, test = open_training_data(given)
+    if with_test:
+        options["test"] = test
     how = {name: given[name] for name in ("loss", "device", "seed", "bn_policy", "backend", "jobs", "out")}
     with progress_bar(label, quiet=quiet) as progress:
         result = verb(model, data, **options, **how, memory=int(given["memory"] * 2**30), progress=progress)
     if not quiet:
         say_notes(result.tail["notes"])
     emit(result, **printing, show=show)
+    return result

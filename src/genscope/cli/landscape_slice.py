@@ -24,5 +24,5 @@ def command(model_text: str, directions: int, normalization: str, vectors: str, 
     """
     from genscope.verbs.landscape_slice import landscape_slice
 
-    options = {"directions": directions, "normalization": normalization, "vectors": vectors, "radius": radius, "points": points}
+    options: dict[str, Any] = {"directions": directions, "normalization": normalization, "vectors": vectors, "radius": radius, "points": points}
     run_landscape(landscape_slice, "slicing", model_text, given, show_points, **options)

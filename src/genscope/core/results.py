@@ -27,6 +27,8 @@ ROWS_NAME = {
     "landscape slice": "points",
     "landscape plane": "points",
     "landscape path": "points",
+    "landscape boundary": "examples",
+    "landscape trajectory": "checkpoints",
     "watch": "measures",
 }
 

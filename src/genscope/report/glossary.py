@@ -126,6 +126,43 @@ GLOSSARY: dict[str, list[tuple[str, str, str]]] = {
         ("UNTESTABLE-AS-STATED", "The claim leaves open what would contradict it; the page says what was measured instead.", "genscope"),
         ("INCONCLUSIVE", "An interval straddles its threshold; the number of runs that would settle it is an estimate from its width.", "genscope"),
     ],
+    "landscape boundary": [
+        (
+            "Margin",
+            "Distance from a correctly classified example to the nearest input that is classified otherwise, as far as a search finds it. Networks "
+            "that generalize keep it wide; poisoned ones leave their training examples on islands.",
+            "Huang et al. 2019, Understanding generalization through visualizations",
+        ),
+        (
+            "At least, exact",
+            "Around each input a network of rectified linear units is linear up to the nearest face of its region. Up to there nothing is missed: "
+            "a boundary inside is exact, and without one the face is a lower bound.",
+            "Croce, Andriushchenko & Hein 2019, Provable Robustness of ReLU networks",
+        ),
+        (
+            "Wrong-class area",
+            "Share of the window in which the predicted class is not that of the nearest example of the data. It depends on the window.",
+            "Huang et al. 2019",
+        ),
+    ],
+    "landscape trajectory": [
+        (
+            "Random walk",
+            "In many dimensions a random walk is a smooth curve in its first two principal components, and the first explains about 61 % of its "
+            "variance. A trajectory shows something only where it differs from that.",
+            "Antognini & Sohl-Dickstein 2018, PCA of high dimensional random walks",
+        ),
+        (
+            "Off the plane",
+            "A projection hides what is perpendicular to it. A checkpoint whose distance lies mostly off the plane is not where the picture puts it.",
+            "Li et al. 2018, Visualizing the loss landscape of neural nets",
+        ),
+        (
+            "t-SNE",
+            "Keeps which checkpoints are neighbours and nothing else; its distances and the sizes of its groups have no meaning.",
+            "Wattenberg, Viégas & Johnson 2016, How to use t-SNE effectively",
+        ),
+    ],
     "describe": [
         ("Reading only the header", "Names, shapes, types and sizes come from the file's header; no weight was read for this page.", "genscope"),
     ],

@@ -12,7 +12,16 @@ from markupsafe import Markup
 
 from genscope.core.files import write_atomically
 from genscope.core.results import ROWS_NAME, Result
-from genscope.report import sections_analyze, sections_assess, sections_compare, sections_measures, sections_reproduce, sections_watch
+from genscope.report import (
+    sections_analyze,
+    sections_assess,
+    sections_boundary,
+    sections_compare,
+    sections_measures,
+    sections_reproduce,
+    sections_trajectory,
+    sections_watch,
+)
 from genscope.report.intake import trusted
 from genscope.report.payload import script_json
 from genscope.report.sections import Section
@@ -25,6 +34,8 @@ _BUILDERS: dict[str, tuple[Callable[[Result], list[Section]], Callable[[Result],
     "assess": (sections_assess.assess_sections, sections_assess.assess_verdict),
     "reproduce": (sections_reproduce.reproduce_sections, sections_reproduce.reproduce_verdict),
     "watch": (sections_watch.watch_sections, sections_watch.watch_verdict),
+    "landscape boundary": (sections_boundary.boundary_sections, sections_boundary.boundary_verdict),
+    "landscape trajectory": (sections_trajectory.trajectory_sections, sections_trajectory.trajectory_verdict),
     "describe": (sections_measures.describe_sections, sections_measures.describe_verdict),
 }
 # One scope, in this order: what a file makes at once stands above what uses it at once; functions are known everywhere.
