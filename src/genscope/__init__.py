@@ -30,6 +30,7 @@ _HOMES = {
     "smooth": "genscope.sources.smoothing",
     "assess": "genscope.sources.model",
     "watch": "genscope.verbs.watch",
+    "approximate": "genscope.verbs.approximate",
 }
 __all__ = ["__version__", *sorted(_HOMES)]
 

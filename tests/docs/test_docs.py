@@ -50,7 +50,7 @@ def test_every_command_is_documented() -> None:
     for name in cli.commands:
         assert f"## genscope {name}\n" in reference
         assert name == "completion" or f"genscope {name}" in told
-    for name in ("analyze", "compare", "rank", "assess", "smooth", "report"):
+    for name in ("analyze", "compare", "rank", "assess", "smooth", "approximate", "report"):
         assert (DOCS / f"{name}.md").is_file()
 
 

@@ -178,6 +178,39 @@ def assess_result(seed: int = 3) -> Result:
     return Result("assess", head, rows, {"notes": []}, curves, REPRODUCIBILITY, TIMING)
 
 
+def approximate_result(seed: int = 4) -> Result:
+    rng = np.random.default_rng(seed)
+    rows, exponents, optimization, lines = [], [], [], []
+    slopes = {"tree": 0.5, "tree_shared": 0.7, "tree_built": 0.9, "shallow": 0.3, "deep": 0.4}
+    for n in (2, 4):
+        for name, slope in slopes.items():
+            for width in (2, 4, 8):
+                units = width if name == "shallow" else (n - 1) * width
+                error = 0.9 * (units / n) ** -slope * float(np.exp(rng.normal(0, 0.05)))
+                rows.append({"architecture": name, "variables": n, "width": width, "matched_to": width, "n_units": units, "n_parameters": 4 * units + 1,
+                             "n_seeds": 5, "error": error, "error_low": error / 1.2, "error_high": error * 1.2, "largest_error": 2 * error, "status": "ok",
+                             "reason": None, "errors": [error] * 5})  # fmt: skip
+            theorem = None if name == "deep" else 2 / n if name == "shallow" else 1.0
+            exponents.append({"architecture": name, "variables": n, "exponent": slope, "low": slope - 0.1, "high": slope + 0.1, "bootstrap_low": slope - 0.06,
+                              "bootstrap_high": slope + 0.06, "theorem": theorem, "exponent_parameters": slope, "n_widths": 4, "status": "ok", "reason": None})  # fmt: skip
+            optimization.append({"architecture": name, "variables": n, "excess": 1.4 if name == "tree" else None, "excess_low": 1.1, "excess_high": 1.7,
+                                 "n_inversions": 2, "n_steps": 15})  # fmt: skip
+            ends = [rows[-3]["n_units"], rows[-1]["n_units"]]
+            lines.append({"architecture": name, "variables": n, "x": ends, "y": [0.9 * (end / n) ** -slope for end in ends]})
+    guides = [{"variables": n, "label": "−1", "style": "--", "x": [2.0 * n, 16.0 * n], "y": [1.2, 0.15]} for n in (2, 4)]
+    counts = [
+        {"variables": n, "degree": k, "shallow": 15 * n * k, "tree": 18 * n, "shallow_printed": n**k, "tree_printed": n * k * k, "composed_degree": k**2,
+         "shallow_composed": 70 * n**k, "tree_dimension": 14 * n, "monomial_rank": 15 * n * k, "tree_rank": None}
+        for n in (2, 4) for k in (2, 3, 4)
+    ]  # fmt: skip
+    square = [{"depth": depth, "n_units": 4 * depth, "error": 4.0**-depth / 4, "exact_error": 4.0**-depth / 4} for depth in range(1, 6)]
+    summary = {"verdict": "At n = 8 the error falls faster with units in trees.", "verdict_details": ["Errors are upper bounds."], "tree_exponent": 0.7,
+               "shallow_exponent": 0.3, "exponent_difference": 0.4, "largest_excess": 1.4, "n_networks": 300}  # fmt: skip
+    head = {"source": "functions on binary trees", "options": {"seeds": 5}, "summary": summary}
+    tail = {"exponents": exponents, "optimization": optimization, "unit_counts": counts, "square": square, "notes": ["Targets share constituents."]}
+    return Result("approximate", head, rows, tail, {"lines": lines, "guides": guides}, REPRODUCIBILITY, TIMING)
+
+
 def describe_result(n: int = 40) -> Result:
     rows = [
         {"name": f"transformer.h.{k}.attn.c_attn.weight", "shape": [768, 2304], "dtype": "F32" if k % 2 else "BF16", "n_bytes": 768 * 2304 * 4}
@@ -288,4 +321,5 @@ EVERY = {
     "reproduce": reproduce_result,
     "landscape boundary": boundary_result,
     "landscape trajectory": trajectory_result,
+    "approximate": approximate_result,
 }

@@ -9,7 +9,22 @@ from typing import Any
 import click
 
 import genscope
-from genscope.cli import analyze, assess, compare, completion, describe, explain, landscape, rank, report, reproduce, smooth, study, watch
+from genscope.cli import (
+    analyze,
+    approximate,
+    assess,
+    compare,
+    completion,
+    describe,
+    explain,
+    landscape,
+    rank,
+    report,
+    reproduce,
+    smooth,
+    study,
+    watch,
+)
 from genscope.core.text import display_name
 from genscope.errors import GenscopeError
 
@@ -40,7 +55,7 @@ def cli(context: click.Context, debug: bool) -> None:
     context.ensure_object(dict)["debug"] = debug
 
 
-for module in (describe, analyze, compare, assess, landscape, rank, reproduce, smooth, study, watch, report, explain, completion):
+for module in (describe, analyze, compare, assess, landscape, rank, reproduce, smooth, study, watch, approximate, report, explain, completion):
     cli.add_command(module.command)
 
 

@@ -30,6 +30,7 @@ ROWS_NAME = {
     "landscape boundary": "examples",
     "landscape trajectory": "checkpoints",
     "watch": "measures",
+    "approximate": "networks",
 }
 
 

@@ -14,6 +14,7 @@ from genscope.core.files import write_atomically
 from genscope.core.results import ROWS_NAME, Result
 from genscope.report import (
     sections_analyze,
+    sections_approximate,
     sections_assess,
     sections_boundary,
     sections_compare,
@@ -36,6 +37,7 @@ _BUILDERS: dict[str, tuple[Callable[[Result], list[Section]], Callable[[Result],
     "watch": (sections_watch.watch_sections, sections_watch.watch_verdict),
     "landscape boundary": (sections_boundary.boundary_sections, sections_boundary.boundary_verdict),
     "landscape trajectory": (sections_trajectory.trajectory_sections, sections_trajectory.trajectory_verdict),
+    "approximate": (sections_approximate.approximate_sections, sections_approximate.approximate_verdict),
     "describe": (sections_measures.describe_sections, sections_measures.describe_verdict),
 }
 # One scope, in this order: what a file makes at once stands above what uses it at once; functions are known everywhere.
