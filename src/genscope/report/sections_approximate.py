@@ -59,10 +59,14 @@ def _usable(entries: Any, keys: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _error_pictures(result: Result, rows: Sequence[Row], exponents: Sequence[Row]) -> list[Any]:
-    drawn = [_numbers(row, _ERROR_KEYS[2:]) for row in rows if row["architecture"] in NAMES]
+    drawn = [_ordered(_numbers(row, _ERROR_KEYS[2:]), "error_low", "error", "error_high") for row in rows if row["architecture"] in NAMES]
     drawn = [row for row in drawn if (row["error"] or 0) > 0 and (row["n_units"] or 0) > 0]
     lines, guides = (_drawable(result.curves.get(name)) for name in ("lines", "guides"))
-    shown = [_numbers(row, ("exponent", "low", "high", "theorem")) for row in exponents if row["architecture"] in NAMES]
+    shown = [
+        _ordered(_numbers(row, ("exponent", "low", "high", "theorem")), "low", "exponent", "high")
+        for row in exponents
+        if row["architecture"] in NAMES
+    ]
     return [*([error_picture(drawn, lines, guides)] if drawn else []), *([exponent_picture(shown)] if shown else [])]
 
 
@@ -73,6 +77,16 @@ def _numbers(row: Row, keys: Sequence[str]) -> dict[str, Any]:
         "variables": row["variables"],
         **{key: row[key] if is_number(row.get(key)) else None for key in keys},
     }
+
+
+def _ordered(row: dict[str, Any], low: str, middle: str, high: str) -> dict[str, Any]:
+    """``row`` without the ends of an interval that does not hold its middle."""
+    value = row[middle]
+    if value is not None and not (row[low] is None or row[low] <= value):
+        row[low] = None
+    if value is not None and not (row[high] is None or row[high] >= value):
+        row[high] = None
+    return row
 
 
 def _drawable(entries: Any) -> list[dict[str, Any]]:
