@@ -11,13 +11,14 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a small network is trained: Adam on shuffled mini-batches with cross-entropy.
+    """How a small network is trained: Adam, or SGD where a momentum is given, on shuffled mini-batches with cross-entropy.
 
     Args:
         epochs: passes over the data at most.
         learning_rate, weight_decay, batch_size: of the optimizer.
         stop_at_loss: end when the mean training loss of an epoch falls below this.
         seed: of initial weights and of the order of examples.
+        momentum: of SGD; ``None`` for Adam.
     """
 
     epochs: int = 100
@@ -26,6 +27,13 @@ class Recipe:
     batch_size: int = 64
     stop_at_loss: float = 0.0
     seed: int = 0
+    momentum: float | None = None
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """A fresh optimizer for the parameters of ``model``."""
+        if self.momentum is None:
+            return torch.optim.Adam(model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        return torch.optim.SGD(model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, momentum=self.momentum)
 
 
 def initialize(model: nn.Module, generator: torch.Generator, scale: float = 1.0) -> nn.Module:
@@ -57,7 +65,7 @@ def fit(model: nn.Module, inputs: Tensor, labels: Tensor, recipe: Recipe, *, on_
         on_epoch: called with (epoch, mean training loss of the epoch).
     """
     generator = torch.Generator().manual_seed(recipe.seed)
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizer = recipe.optimizer(model)
     model.train()
     for epoch in range(1, recipe.epochs + 1):
         total = 0.0

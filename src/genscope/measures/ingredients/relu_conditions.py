@@ -47,14 +47,26 @@ def conditions(relu_chain: ReluChain, *, smallest_share: float = 0.05) -> Condit
 
 
 def condition_one(masked: list[np.ndarray], x: np.ndarray) -> np.ndarray:
-    """For each split c, ``min √h_c ‖∏_a^b D W‖_F / (‖∏_{c+1}^b D W‖_F ‖∏_a^c D W‖_F)`` over ``a ≤ c < b``, where layer 0 is the input x.
+    """The smallest constant of C1 at each split c over all ``a ≤ c < b``; see :func:`condition_one_constants`.
+
+    Returns:
+        ``[d]``, one constant per split point c = 0…d−1.
+    """
+    found = np.full(len(masked), np.inf)
+    for (_, c, _), mu in condition_one_constants(masked, x).items():
+        found[c] = min(found[c], mu)
+    return found
+
+
+def condition_one_constants(masked: list[np.ndarray], x: np.ndarray) -> dict[tuple[int, int, int], float]:
+    """For each ``a ≤ c < b``, ``√h_c ‖∏_a^b D W‖_F / (‖∏_{c+1}^b D W‖_F ‖∏_a^c D W‖_F)``, where layer 0 is the input x.
 
     Args:
         masked: ``D_i W_i`` for i = 1…d.
         x: the input, ``[h_0]``.
 
     Returns:
-        ``[d]``, one constant per split point c = 0…d−1.
+        The constants μ by (a, c, b); splits at a product that is zero are left out.
     """
     layers = [x[:, None], *masked]
     depth = len(layers)
@@ -65,12 +77,12 @@ def condition_one(masked: list[np.ndarray], x: np.ndarray) -> np.ndarray:
         for b in range(a + 1, depth):
             product = layers[b] @ product
             norms[a, b] = float(np.linalg.norm(product))
-    found = np.full(depth - 1, np.inf)
+    found = {}
     for (a, b), whole in norms.items():
         for c in range(a, b):
             parts = norms[c + 1, b] * norms[a, c]
             if parts > 0:
-                found[c] = min(found[c], math.sqrt(layers[c].shape[0]) * whole / parts)
+                found[a, c, b] = math.sqrt(layers[c].shape[0]) * whole / parts
     return found
 
 
