@@ -55,14 +55,12 @@ def _slope_check(runs: "Runs", name: str, words: str, *, rises: bool, late: bool
     chosen = (levels >= TURN) if late else (levels <= TURN) & (place >= _fitting(runs))
     where = f"from {TURN} units up" if late else f"from {levels[_fitting(runs)]:.0f} to {TURN} units"
     statistic = f"{words}: slope over ln width {where}"
+    sign, rule = (1.0, check_above) if rises else (-1.0, check_below)
     if chosen.sum() < 2:
-        return check_above(statistic, None, 0.0, note="fewer than two widths there", decides=decides)
-    sign = 1.0 if rises else -1.0
+        return rule(statistic, None, 0.0, note="fewer than two widths there", decides=decides)
     mean, interval = mean_with_interval(slopes(levels[chosen], table[chosen]))
     null, null_interval = mean_with_interval(sign * slopes(levels[chosen], twins(table[chosen])))
-    check = (check_above if rises else check_below)(
-        statistic, mean, 0.0, interval=interval, null=None if null is None else sign * null, n_runs=table.shape[1], decides=decides
-    )
+    check = rule(statistic, mean, 0.0, interval=interval, null=None if null is None else sign * null, n_runs=table.shape[1], decides=decides)
     return with_null(check, null_interval, 0.0)
 
 
@@ -95,9 +93,12 @@ def _judge_norms(runs: "Runs") -> Judgement:
     checks.append(_slope_check(runs, CAPACITIES[2], "ℓ2-path capacity with its factors h_i", rises=True, late=True))
     checks.append(_slope_check(runs, "spectral_over_margin", NORM_NAMES["spectral_over_margin"], rises=True, late=True, decides=False))
     told = "; ".join(f"{check.statistic} {check.observed:+.2f}" for check in checks if check.observed is not None)
+    against = [check.statistic for check in checks if check.passed is False]
     meaning = (
-        f"What the norms do as the layer widens: {told}. A measure that explained why wide networks generalize would keep falling; with the factors "
-        "h_i that the bounds carry, none does. The paper's turning point of 128 units is that of MNIST and need not be that of other data."
+        f"What the capacities do as the layer widens (slopes over ln width): {told}. A measure that explained why wide networks generalize would "
+        "keep falling, as the test error does. "
+        + (f"Against the paper: {'; '.join(against)}. " if against else "")
+        + "The turning point of 128 units is that of MNIST and need not be that of other data."
     )
     return judgement(checks, meaning, departures=_departures(runs))
 
