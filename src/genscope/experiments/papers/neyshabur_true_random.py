@@ -79,8 +79,9 @@ def _judge_norms(runs: "Runs") -> Judgement:
     larger, faster = (sum(check.passed is True for check in checks[start::2]) for start in (0, 1))
     meaning = (
         f"Of four norms over the margin, {larger} are larger after training on random labels in nearly every pair of networks, and {faster} grow "
-        f"faster with the number of examples (difference of the slopes of ln capacity over ln m: {told}). Pairs of networks that differ in nothing but the "
-        "seed are the null control. The factors 4 and h_i that the figure drops depend on the architecture alone, so with them nothing changes here."
+        f"faster with the number of examples (difference of the slopes of ln capacity over ln m: {told}). Pairs of networks that differ in nothing "
+        "but the seed are the null control. The factors 4 and h_i that the figure drops depend on the architecture alone, so with them nothing "
+        "changes here."
     )
     return judgement(checks, meaning, departures=_departures(runs))
 
