@@ -15,6 +15,7 @@ _HOMES = {
     "compare": "genscope.verbs.compare",
     "describe": "genscope.sources.description",
     "explain": "genscope.sources.explanation",
+    "flow": "genscope.verbs.flow",
     "ingredient": "genscope.core.catalogue",
     "landscape_slice": "genscope.verbs.landscape_slice",
     "landscape_boundary": "genscope.verbs.landscape_boundary",

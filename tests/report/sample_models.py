@@ -312,6 +312,80 @@ def trajectory_result() -> Result:
     return Result("landscape trajectory", head, rows, {"notes": []}, curves, REPRODUCIBILITY, TIMING)
 
 
+def flow_result(n: int = 60) -> Result:
+    tau = list(np.linspace(0, 40, n))
+    margin = [0.38 * (1 - 1.5 * np.exp(-t / 2)) for t in tau]
+    rows = [
+        {
+            "lemma": "equal growth",
+            "source": "Poggio, Banburski & Liao 2020, lemma 1",
+            "statement": "dρ_k²/dt is the same for each layer",
+            "residual": 2e-15,
+            "tolerance": 1e-10,
+            "verdict": "HOLDS",
+            "corrected": "",
+            "corrected_verdict": "",
+            "status": "ok",
+            "reason": "",
+        },
+        {
+            "lemma": "maximum of the margin",
+            "source": "Poggio, Banburski & Liao 2020, theorem 4, item 2",
+            "statement": "the limit is a maximum of the margin",
+            "residual": 0.036,
+            "tolerance": 0.005,
+            "verdict": "FAILS",
+            "corrected": "the limit is a KKT point (Lyu & Li 2020)",
+            "corrected_verdict": "HOLDS",
+            "status": "ok",
+            "reason": "best margin 0.239, at the limit 0.231",
+        },
+        {
+            "lemma": "support vector machine",
+            "source": "Soudry et al. 2018",
+            "statement": "a linear network turns to the hard margin",
+            "residual": None,
+            "tolerance": None,
+            "verdict": "NOT TESTED",
+            "corrected": "",
+            "corrected_verdict": "",
+            "status": "skipped",
+            "reason": "the network is not linear",
+        },
+    ]
+    grid = np.linspace(-1, 1, 12)
+    frames = [
+        {"tau": t, "log10_loss": -t / 2.3, "margin": 0.3, "support": k, "values": [int(100 * (x + y * t / 40)) for y in grid for x in grid]}
+        for k, t in enumerate((0.0, 10.0, 40.0))
+    ]
+    none = [None] * n
+    curves = {
+        "trace": {"tau": tau, "log10_loss": [-t / 2.3 for t in tau], "margin": margin, "smoothed": [None, *margin[1:]], "angle": none,
+                  "epsilon": [0.3 / (1 + t) for t in tau], "delta": [0.2 / (1 + t) for t in tau], "best_epsilon": none, "turning": none},
+        "norms": {"layers": ["W1", "W2"], "values": [[(1 + t) ** 0.5 for t in tau], [(2 + t) ** 0.5 for t in tau]]},
+        "residuals": {"tau": tau, "euler": [1e-16] * n, "drift_layers": [1e-12 * (1 + t) for t in tau]},
+        "gaps": {"tau": tau, "examples": [0, 3], "values": [margin, [m + 0.1 for m in margin]]},
+        "law": {"tau": tau[5:], "gap": tau[5:], "law": [t + 2 for t in tau[5:]]},
+        "max_margin": 0.39,
+        "n_examples": 4,
+        "descent": [{"step": 0.1, "batch": None, "tau": [0.1, 1.0, 3.0], "gap": [0.01, 0.02, 0.02], "turn": [0.0, 0.0, 0.0], "log10_loss": [0.0, -0.2, -1.0]}],
+        "framed": {"tau": [1.0, 20.0, 39.0], "log10_loss": [-0.4, -8.0, -17.0], "log10_step": [0.0, 8.0, 17.0]},
+        "boundary": {"points": [[0.5, 0.1], [-0.4, 0.3], [0.6, -0.5], [-0.7, 0.0]], "labels": [1, -1, 1, -1], "reach": 1.0, "cells": 12, "levels": 200,
+                     "binary": True, "frames": frames},
+    }  # fmt: skip
+    change = {"tau": 5.6, "example": 0, "before": 1, "margin": 0.22, "speed_before": 0.002, "speed_after": 0.001}
+    summary = {
+        "log_time": 40.0,
+        "log10_loss": -17.4,
+        "margin": 0.38,
+        "n_holds": 1,
+        "n_fails": 1,
+        "verdict": "1 statement holds as printed, 1 does not.",
+    }
+    head = {"source": "stuck", "story": "", "options": {"system": "C"}, "summary": summary}
+    return Result("flow", head, rows, {"support_changes": [change], "notes": ["one note"]}, curves, REPRODUCIBILITY, TIMING)
+
+
 EVERY = {
     "analyze": analyze_result,
     "compare": compare_result,
@@ -322,4 +396,5 @@ EVERY = {
     "landscape boundary": boundary_result,
     "landscape trajectory": trajectory_result,
     "approximate": approximate_result,
+    "flow": flow_result,
 }

@@ -17,6 +17,7 @@ from genscope.cli import (
     completion,
     describe,
     explain,
+    flow,
     landscape,
     rank,
     report,
@@ -55,7 +56,7 @@ def cli(context: click.Context, debug: bool) -> None:
     context.ensure_object(dict)["debug"] = debug
 
 
-for module in (describe, analyze, compare, assess, landscape, rank, reproduce, smooth, study, watch, approximate, report, explain, completion):
+for module in (describe, analyze, compare, assess, landscape, rank, reproduce, flow, smooth, study, watch, approximate, report, explain, completion):
     cli.add_command(module.command)
 
 

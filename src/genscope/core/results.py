@@ -31,6 +31,7 @@ ROWS_NAME = {
     "landscape trajectory": "checkpoints",
     "watch": "measures",
     "approximate": "networks",
+    "flow": "lemmas",
 }
 
 

@@ -18,6 +18,7 @@ from genscope.report import (
     sections_assess,
     sections_boundary,
     sections_compare,
+    sections_flow,
     sections_measures,
     sections_reproduce,
     sections_trajectory,
@@ -38,6 +39,7 @@ _BUILDERS: dict[str, tuple[Callable[[Result], list[Section]], Callable[[Result],
     "landscape boundary": (sections_boundary.boundary_sections, sections_boundary.boundary_verdict),
     "landscape trajectory": (sections_trajectory.trajectory_sections, sections_trajectory.trajectory_verdict),
     "approximate": (sections_approximate.approximate_sections, sections_approximate.approximate_verdict),
+    "flow": (sections_flow.flow_sections, sections_flow.flow_verdict),
     "describe": (sections_measures.describe_sections, sections_measures.describe_verdict),
 }
 # One scope, in this order: what a file makes at once stands above what uses it at once; functions are known everywhere.
