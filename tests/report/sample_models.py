@@ -3,6 +3,7 @@
 
 import numpy as np
 from tests.report.sample_results import REPRODUCIBILITY, TIMING, analyze_result, ccdf, eigenvalues
+from tests.report.sample_runs import watch_result
 
 from genscope.core.grids import pack_grid
 from genscope.core.results import Result
@@ -397,4 +398,5 @@ EVERY = {
     "landscape trajectory": trajectory_result,
     "approximate": approximate_result,
     "flow": flow_result,
+    "watch": watch_result,
 }

@@ -78,14 +78,16 @@ def numbers_of(record: Mapping[str, Any]) -> Iterator[tuple[str, str, float | No
 
 
 def tags_of(record: Mapping[str, Any], prefix: str = "gen") -> dict[str, float]:
-    """The defined numbers of a record under the flat names that experiment trackers use: ``gen/<metric>/<split or layer>``.
+    """The defined numbers of a record under the flat names that experiment trackers use: ``gen/<metric>/<split, layer or model>``.
+
+    Every name has three parts, so that none is the beginning of another: trackers that keep one file a number could not hold both.
 
     Example:
         >>> tags_of({"values": {"log_rho": 1.0}, "train": {"loss": 0.5}, "layers": {"fc1": {"alpha": None, "rho": 2.0}}})
-        {'gen/log_rho': 1.0, 'gen/loss/train': 0.5, 'gen/rho/fc1': 2.0}
+        {'gen/log_rho/model': 1.0, 'gen/loss/train': 0.5, 'gen/rho/fc1': 2.0}
     """
     named = ((metric, where.removeprefix("layer:"), value) for metric, where, value in numbers_of(record))
-    return {"/".join(filter(None, (prefix, metric, tag_part(where)))): value for metric, where, value in named if value is not None}
+    return {f"{prefix}/{tag_part(metric)}/{tag_part(where) or 'model'}": value for metric, where, value in named if value is not None}
 
 
 def tag_part(name: str) -> str:
