@@ -89,10 +89,11 @@ def compare(name: str, noise: float, given: argparse.Namespace) -> str:
         epochs = [np.mean([trace[rule][place] for trace in traces]) for place in (0, 1)]
         lines.append([rule, f"{epochs[0]:.1f}", f"{epochs[1]:.1f}", f"{mean:.2%} ({low:.2%} … {high:.2%})", against])
     screen = console()
+    screen.width = max(screen.width, 110)
     columns = [Column("rule", "left"), Column("stops at"), Column("best epoch"), Column("test error"), Column("minus validation loss")]
     shown = f"{Path(name).name if ':' in name else name}: {noise:.0%} random labels, {given.seeds} seeds, patience {given.patience}"
     screen.print(shown, style="bold")
-    screen.print(fitted_table(columns, lines, max(100, screen.width)))
+    screen.print(fitted_table(columns, lines, screen.width))
     _, low, high = interval(errors["normalized validation loss"] - errors[BASELINE])
     told = "is better" if high < 0 else "is worse" if low > 0 else "makes no difference that these seeds can show"
     _, low, high = interval(errors["normalized validation loss"] - errors["never (last epoch)"])

@@ -37,10 +37,14 @@ def sample_run(name: str = "run", n_epochs: int = 12, seed: int = 5, end: bool =
     records[0]["notes"] = ["logits divided by the output norm on one training example, because it has a BatchNorm2d layer"]
     sentence = "The normalized validation loss has stopped improving: 2.27 at step 179 is the best, 5 epochs later it is 2.281."
     numbers = {"best": 2.27, "best_step": 179, "now": 2.281, "patience": 5}
-    records.append({"kind": "alarm", "step": 20 * n_epochs, "epoch": n_epochs, "rule": "normalized_loss_stalled", "sentence": sentence, "numbers": numbers})
+    records.append(
+        {"kind": "alarm", "step": 20 * n_epochs, "epoch": n_epochs, "rule": "normalized_loss_stalled", "sentence": sentence, "numbers": numbers}
+    )
     if end:
         records.append({"kind": "end", "step": 20 * n_epochs, "epoch": n_epochs, "seconds": 120.0, "reason": "finished", "overhead": 0.012})
-    return Run(name, {"verb": "watch", "model": "CifarResNet", "options": OPTIONS, "versions": {"genscope": "0.1.0", "torch": "2.13.0"}}, records, None, 1.0)
+    return Run(
+        name, {"verb": "watch", "model": "CifarResNet", "options": OPTIONS, "versions": {"genscope": "0.1.0", "torch": "2.13.0"}}, records, None, 1.0
+    )
 
 
 def watch_result() -> Result:

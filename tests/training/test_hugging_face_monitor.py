@@ -46,14 +46,15 @@ class InOrder(transformers.Trainer):
 
 
 def fit(callback: Any, folder: Path, *, epochs: int = 1, batch: int = 16, model: Any = None, data: Any = None, **chosen: Any) -> Any:
-    settings = {"eval_strategy": "epoch", "max_grad_norm": 0.0, **chosen}
+    resume = chosen.pop("resume", None)
+    settings = {"eval_strategy": "epoch", "max_grad_norm": 0.0, "save_strategy": "no", **chosen}
     arguments = transformers.TrainingArguments(
         output_dir=str(folder / "hf"), num_train_epochs=epochs, per_device_train_batch_size=batch, per_device_eval_batch_size=16, learning_rate=0.1,
-        lr_scheduler_type="constant", optim="sgd", report_to=[], save_strategy="no", disable_tqdm=True, use_cpu=True, **settings,
+        lr_scheduler_type="constant", optim="sgd", report_to=[], disable_tqdm=True, use_cpu=True, **settings,
     )  # fmt: skip
     model = model or Classifier(small_net())
     trainer = InOrder(model, arguments, train_dataset=data or Pairs(64), eval_dataset=data or Pairs(40, 9), callbacks=[callback])
-    trainer.train()
+    trainer.train(resume_from_checkpoint=resume)
     return trainer
 
 
@@ -90,6 +91,22 @@ def test_it_stops_the_trainer(tmp_path: Path) -> None:
     callback = callback_class()(tmp_path / "run", every=1, stop=StopOnNormalizedLoss(patience=1, min_delta=10.0))
     trainer = fit(callback, tmp_path, epochs=9)
     assert trainer.state.epoch == 2.0 and genscope.load(tmp_path / "run").head["state"] == "stopped early"
+
+
+def test_it_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    from genscope.sources.run_folder import read_run
+
+    fit(callback_class()(tmp_path / "run", every=1, budget=None), tmp_path, epochs=2, save_strategy="epoch")
+    fit(
+        callback_class()(tmp_path / "run", every=1, budget=None),
+        tmp_path,
+        epochs=3,
+        save_strategy="epoch",
+        resume=str(tmp_path / "hf" / "checkpoint-4"),
+    )
+    records = read_run(tmp_path / "run").records
+    assert [record["step"] for record in records if record["kind"] == "step"] == list(range(1, 13))
+    assert [record["epoch"] for record in records if record["kind"] == "epoch"] == [1, 2, 3]
 
 
 def test_a_causal_language_model_is_shifted(tmp_path: Path) -> None:

@@ -114,6 +114,30 @@ GLOSSARY: dict[str, list[tuple[str, str, str]]] = {
             _FGM,
         ),
     ],
+    "watch": [
+        (
+            "Normalized loss",
+            "The loss of f/ρ, with ρ the product of the layers' norms or, across normalization layers and shortcuts, the output norm on one training "
+            "example. It lies close to ln C, and small differences count. It says how well the data are fitted whatever the scale.",
+            "Liao et al. 2018, A Surprising Linear Relationship Predicts Test Performance in Deep Networks",
+        ),
+        (
+            "ρ and its growth",
+            "After the data are separated, the loss can be lowered by scale alone: every layer's norm grows without end, ever more slowly.",
+            "Poggio, Banburski & Liao 2020, Theoretical issues in deep networks",
+        ),
+        (
+            "Margin, normalized margin",
+            "How far the right class is ahead of the best other one, for the least examples and the median, and the same divided by ρ.",
+            "Bartlett, Foster & Telgarsky 2017, Spectrally-normalized margin bounds for neural networks",
+        ),
+        _SPECTRAL[0],
+        (
+            "Effective learning rate",
+            "η/ρ²: where a normalization layer makes the scale of the weights meaningless, only this decides how fast their direction turns.",
+            "van Laarhoven 2017, L2 Regularization versus Batch and Weight Normalization",
+        ),
+    ],
     "reproduce": [
         ("HOLDS", "Every check passes: the whole 95% interval of each statistic lies where the claim says.", "genscope"),
         (

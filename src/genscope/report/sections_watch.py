@@ -108,7 +108,7 @@ def watch_sections(result: Result) -> list[Section]:
     table = table_of(result.rows, _VISIBLE, "measure")
     return parts.present(
         _alarms(result),
-        parts.key_numbers(result.summary, keys, _KEYS, {}),
+        _side_by_side(result) or parts.key_numbers(result.summary, keys, _KEYS, {}),
         *(_topic(result.curves, *topic) for topic in _TOPICS),
         Section("figures", "others", "Other measures", payload={"figures": others}) if others else None,
         parts.table_section(table, "All numbers", "", ("split", "layer"), "Nothing was recorded yet."),
@@ -150,13 +150,38 @@ def _drawn(curves: Mapping[str, Any], names: list[str]) -> list[dict[str, Any]]:
     """Figures under their headings; of many layers those that moved most."""
     found = []
     for name in names:
-        lines = curves[name] if isinstance(curves[name], Mapping) else {}
+        lines = _without_batches(curves[name]) if isinstance(curves[name], Mapping) else {}
         chosen = _moved_most(lines) if name.endswith("/layers") else dict(list(lines.items())[:_LINES])
         named = {label: {**line, "ylabel": _unit(name), "log": "y" if _logarithmic(name, lines) else ""} for label, line in chosen.items()}
         more = f" (the {_LINES} of {len(lines)} that moved most)" if len(lines) > len(chosen) else ""
         for figure in figures_of({name: named}):
-            found.append({**figure, "title": _NAMES.get(name, figure["title"].replace("/layers", " by layer")) + more})
+            if len(figure.get("series", ())) == len(named):
+                # names of layers and runs as they are, not as headings
+                figure["series"] = [{**one, "name": text_of(label, 60)} for one, label in zip(figure["series"], named, strict=True)]
+            title = _NAMES.get(name, figure["title"].replace("/layers", " by layer")) + more
+            found.append({**figure, "title": title, "xlabel": "step", "ylabel": _unit(name)})
     return found
+
+
+def _without_batches(lines: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of two runs that both measured whole epochs, the noisier batches are left out: six lines hide what four show."""
+    calm = {label: line for label, line in lines.items() if not str(label).endswith(" · training batches")}
+    return calm if any(str(label).endswith(" · training") for label in calm) else lines
+
+
+def _side_by_side(result: Result) -> Section | None:
+    """Two runs in one table: where each stands, and its best."""
+    names, summaries = result.head.get("models"), result.summary.get("models")
+    if not isinstance(names, list | tuple) or not isinstance(summaries, list | tuple) or len(names) != len(summaries):
+        return None
+    known = [summary if isinstance(summary, Mapping) else {} for summary in summaries]
+    lines = [
+        {"label": label, "values": [number_of(one.get(key), 6) for one in known]}
+        for key, label in _KEYS.items()
+        if any(one.get(key) is not None for one in known)
+    ]
+    data = {"head": "Last value", "models": [text_of(name, 60) for name in names], "lines": lines}
+    return Section("glance", "glance", "The runs side by side", "", data=data) if lines else None
 
 
 def _moved_most(lines: Mapping[str, Any]) -> dict[str, Any]:

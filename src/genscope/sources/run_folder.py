@@ -42,7 +42,7 @@ class Run:
         last = self.records[-1] if self.records else {}
         if last.get("kind") == "end":
             return display_name(str(last.get("reason") or "finished"), 80)
-        times = [float(record["seconds"]) for record in self.records if isinstance(record.get("seconds"), int | float)]
+        times = [float(record["seconds"]) for record in self.records if isinstance(record.get("seconds"), float)]
         pace = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
         return "running" if self.age < max(SILENT_SECONDS, 20.0 * pace) else "silent"
 

@@ -3,17 +3,22 @@
 ``MonitorCallback`` is made when it is first asked for, so that transformers is imported only where it is used.
 """
 
+import io
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 import genscope
+from genscope.core.files import write_atomically
 from genscope.errors import UnsupportedInput
 from genscope.training.forward_tap import ForwardTap
 from genscope.training.monitor import Monitor
 from genscope.training.monitor_scale import plain_module
 
+STATE = "genscope_monitor.pt"
 _CAUSAL = ("ForCausalLM", "LMHeadModel")
 
 
@@ -41,7 +46,18 @@ class Watching:
         if self._shift is None:
             self._shift = type(model).__name__.endswith(_CAUSAL)
         self.monitor = genscope.watch(model, self._out, optimizer=optimizer, **self._options)
+        kept = self._state_file(args, state)
+        if state.global_step and kept.is_file():
+            self.monitor.load_state_dict(torch.load(kept, weights_only=True))
         self._tap = ForwardTap(model, self._take)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Keep the monitor's state inside the Trainer's checkpoint, so that a resumed training goes on with its run."""
+        file = self._state_file(args, state)
+        if self.monitor is not None and state.is_world_process_zero and file.parent.is_dir():
+            stream = io.BytesIO()
+            torch.save(self.monitor.state_dict(), stream)
+            write_atomically(file, stream.getvalue())
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The optimizer has stepped and the gradients are still there."""
@@ -64,6 +80,10 @@ class Watching:
             self._tap = None
         if self.monitor is not None:
             self.monitor.close("stopped early" if self.monitor.should_stop else "finished")
+
+    @staticmethod
+    def _state_file(args: Any, state: Any) -> Path:
+        return Path(args.output_dir) / f"checkpoint-{state.global_step}" / STATE
 
     def _end_of_epoch(self, control: Any) -> None:
         if self.monitor is None or self._tap is None:
