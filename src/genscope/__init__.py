@@ -17,6 +17,7 @@ _HOMES = {
     "explain": "genscope.sources.explanation",
     "flow": "genscope.verbs.flow",
     "ingredient": "genscope.core.catalogue",
+    "landscape_basin": "genscope.verbs.landscape_basin",
     "landscape_slice": "genscope.verbs.landscape_slice",
     "landscape_boundary": "genscope.verbs.landscape_boundary",
     "landscape_trajectory": "genscope.verbs.landscape_trajectory",

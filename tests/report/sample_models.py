@@ -2,6 +2,7 @@
 """Made-up results of the verbs on models and measures; ``EVERY`` has one maker per verb."""
 
 import numpy as np
+from tests.report.sample_basin import basin_result
 from tests.report.sample_results import REPRODUCIBILITY, TIMING, analyze_result, ccdf, eigenvalues
 from tests.report.sample_runs import watch_result
 
@@ -392,6 +393,7 @@ EVERY = {
     "compare": compare_result,
     "rank": rank_result,
     "assess": assess_result,
+    "landscape basin": basin_result,
     "describe": describe_result,
     "reproduce": reproduce_result,
     "landscape boundary": boundary_result,

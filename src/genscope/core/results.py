@@ -25,6 +25,7 @@ ROWS_NAME = {
     "rank": "measures",
     "reproduce": "checks",
     "landscape slice": "points",
+    "landscape basin": "cutoffs",
     "landscape plane": "points",
     "landscape path": "points",
     "landscape boundary": "examples",

@@ -16,6 +16,7 @@ from genscope.report import (
     sections_analyze,
     sections_approximate,
     sections_assess,
+    sections_basin,
     sections_boundary,
     sections_compare,
     sections_flow,
@@ -40,6 +41,7 @@ _BUILDERS: dict[str, tuple[Callable[[Result], list[Section]], Callable[[Result],
     "landscape trajectory": (sections_trajectory.trajectory_sections, sections_trajectory.trajectory_verdict),
     "approximate": (sections_approximate.approximate_sections, sections_approximate.approximate_verdict),
     "flow": (sections_flow.flow_sections, sections_flow.flow_verdict),
+    "landscape basin": (sections_basin.basin_sections, sections_basin.basin_verdict),
     "describe": (sections_measures.describe_sections, sections_measures.describe_verdict),
 }
 # One scope, in this order: what a file makes at once stands above what uses it at once; functions are known everywhere.
