@@ -1,5 +1,6 @@
 """``genscope reproduce``: the papers' claims as runs, pictures and verdicts."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,8 +56,9 @@ def _reproduce(chosen: "Sequence[Experiment]", printing: dict[str, Any], out: st
         raise UsageError("--csv, --parquet and --html take one experiment; use --json, or --out DIR and `genscope report DIR/ID`.")
     documents = []
     with progress_bar("running", quiet=quiet) as progress:
-        results = list(reproduce_all(chosen, progress=progress, figure=bool(out or printing["html_path"]), **given))
-    for place, result in enumerate(results):
+        results = reproduce_all(chosen, progress=progress, figure=bool(out or printing["html_path"]), **given)
+        first = next(results)  # all runs are done before the first verdict
+    for place, result in enumerate(itertools.chain([first], results)):
         if out is not None:
             result.save(out if one else Path(out) / result.head["id"])
         if not quiet:

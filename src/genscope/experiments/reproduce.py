@@ -1,6 +1,6 @@
 """``reproduce``: do the runs that are pending, then judge the claim and draw its figure from the store alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -66,14 +66,8 @@ def reproduce(
         'HOLDS'
     """
     chosen = find_experiment(experiment) if isinstance(experiment, str) else experiment
-    return next(
-        iter(
-            reproduce_all(
-                [chosen], size=size, store=store, data=data, run=run, figure=figure, jobs=jobs, engine=engine, device=device, seed=seed,
-                progress=progress,
-            )
-        )
-    )  # fmt: skip
+    given = {"size": size, "store": store, "data": data, "run": run, "figure": figure, "seed": seed}
+    return next(reproduce_all([chosen], jobs=jobs, engine=engine, device=device, progress=progress, **given))  # type: ignore[arg-type]
 
 
 def reproduce_all(
@@ -89,7 +83,7 @@ def reproduce_all(
     jobs: int = 1,
     engine: str = "processes",
     progress: Progress | None = None,
-) -> Iterable[Result]:
+) -> Iterator[Result]:
     """:func:`reproduce` for several experiments: all pending cells first, each shared family once; then one Result per experiment."""
     chosen = list(chosen)
     chosen_size = size_of(size)

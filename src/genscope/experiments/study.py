@@ -105,6 +105,7 @@ def study(
         (4, ['margin', 'l2_dist'])
     """
     chosen = spec if isinstance(spec, Study) else load_study(spec)
+    _check_measures(chosen)
     held = RunStore(store, seed=seed)
     context = Context("full", device, data_folders(data), seed, held.trained_folder)
     family = family_of(chosen)
@@ -115,6 +116,18 @@ def study(
         why = f": {notes[0]}" if notes else "; run it first."
         raise PartialResult(f"{chosen.name}: {len(rows)} of {len(family.cells('full'))} networks are finished, at least 3 are needed{why}")
     return _ranked(chosen, rows, notes, seed)
+
+
+def _check_measures(chosen: Study) -> None:
+    """Refuse a misspelt measure before anything is trained."""
+    from genscope.core.resolver import unknown_name_sentence
+    from genscope.measures.load import load_all_measures
+    from genscope.sources.model_budget import budget_options
+
+    budget_options(chosen.budget)
+    for name in chosen.measures or ():
+        if name not in load_all_measures().nodes:
+            raise UsageError(unknown_name_sentence(name))
 
 
 def progress_of(chosen: Study, store: str | Path, seed: int = 0) -> tuple[int, int]:
