@@ -77,7 +77,8 @@ def test_hostile_texts_stay_texts(verb: str) -> None:
     text = render(hostile_result(verb))
     text.encode("utf-8")
     reader = read(text)
-    assert reader.count("script") == 2 and reader.count("img") == 0
+    pictures = [attributes["src"] for tag, attributes in reader.tags if tag == "img"]
+    assert reader.count("script") == 2 and all(address.startswith("data:image/") for address in pictures)
     assert not any(key.startswith("on") for _, attributes in reader.tags for key in attributes)
     assert not set("\u202e\x1b\x00\u2028\u2029") & set(text) and "<li>49</li>" not in text
     assert len(text) < 1_200_000

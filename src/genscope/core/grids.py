@@ -52,9 +52,10 @@ def unpack_grid(packed: Any) -> np.ndarray:
         raise CorruptInput(f"A grid of the result would take {size} bytes, more than the {LARGEST} that are allowed.")
     try:
         # one byte more than announced is enough to see that a stream holds more
-        raw = zlib.decompressobj().decompress(base64.b64decode(packed["zlib"], validate=True), size + 1)
+        stream = zlib.decompressobj()
+        raw = stream.decompress(base64.b64decode(packed["zlib"], validate=True), size + 1)
     except (zlib.error, binascii.Error, ValueError):
         raise CorruptInput("A grid of the result is damaged; compute the result again.") from None
-    if len(raw) != size:
+    if len(raw) != size or not stream.eof:
         raise CorruptInput("A grid of the result is longer or shorter than its shape; compute the result again.")
     return np.frombuffer(raw, kind).reshape(shape)
