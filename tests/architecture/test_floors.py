@@ -23,11 +23,11 @@ FLOOR = {
     "evaluation": 4,
     "figures": 4,
     "training": 4,
-    "experiments": 5,
     "verbs": 5,
-    "report": 6,
-    "cli": 7,
-    "__main__": 8,
+    "experiments": 6,
+    "report": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 LONGEST_FILE = 300
 

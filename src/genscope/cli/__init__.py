@@ -1,1 +1,1 @@
-"""Floor 7: the command line. One file per verb: parse, one call, print. No arithmetic."""
+"""Floor 8: the command line. One file per verb: parse, one call, print. No arithmetic."""

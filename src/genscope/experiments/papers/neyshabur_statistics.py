@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genscope.experiments.values import Check
+from genscope.numerics.few_seeds import mean_over_seeds
 
 if TYPE_CHECKING:
     from genscope.experiments.runs import Runs
@@ -22,16 +23,10 @@ def mean_with_interval(values: np.ndarray) -> tuple[float | None, Interval | Non
         >>> mean, round(low, 3), round(high, 3)
         (2.0, -0.484, 4.484)
     """
-    from scipy import stats
-
-    kept = values[np.isfinite(values)]
-    if not len(kept):
+    found = mean_over_seeds(values, np.random.default_rng(0), n_resamples=1)
+    if found is None:
         return None, None
-    mean = float(kept.mean())
-    if len(kept) < 2:
-        return mean, None
-    half = float(stats.t.ppf(0.975, len(kept) - 1) * kept.std(ddof=1) / np.sqrt(len(kept)))
-    return mean, (mean - half, mean + half)
+    return found.mean, None if found.low is None or found.high is None else (found.low, found.high)
 
 
 def share_with_interval(wins: int, n: int) -> tuple[float | None, Interval | None]:
