@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genscope.experiments.values import Check
-from genscope.numerics.few_seeds import mean_over_seeds
 
 if TYPE_CHECKING:
     from genscope.experiments.runs import Runs
@@ -23,6 +22,8 @@ def mean_with_interval(values: np.ndarray) -> tuple[float | None, Interval | Non
         >>> mean, round(low, 3), round(high, 3)
         (2.0, -0.484, 4.484)
     """
+    from genscope.numerics.few_seeds import mean_over_seeds
+
     found = mean_over_seeds(values, np.random.default_rng(0), n_resamples=1)
     if found is None:
         return None, None
