@@ -18,6 +18,8 @@ _HOMES = {
     "flow": "genscope.verbs.flow",
     "ingredient": "genscope.core.catalogue",
     "landscape_basin": "genscope.verbs.landscape_basin",
+    "landscape_path": "genscope.verbs.landscape_path",
+    "landscape_plane": "genscope.verbs.landscape_plane",
     "landscape_slice": "genscope.verbs.landscape_slice",
     "landscape_boundary": "genscope.verbs.landscape_boundary",
     "landscape_trajectory": "genscope.verbs.landscape_trajectory",

@@ -386,6 +386,57 @@ def flow_result(n: int = 60) -> Result:
     }
     head = {"source": "stuck", "story": "", "options": {"system": "C"}, "summary": summary}
     return Result("flow", head, rows, {"support_changes": [change], "notes": ["one note"]}, curves, REPRODUCIBILITY, TIMING)
+def landscape_result(kind: str = "plane", n: int = 15) -> Result:
+    axis = np.linspace(-1, 1, n)
+    direction = {
+        "label": "random 1",
+        "kind": "gaussian",
+        "normalization": "filter",
+        "one_dimensional": "zero",
+        "n_perturbed": 3200,
+        "seed": 0,
+        "length": 4.2,
+    }
+    evaluation = {
+        "bn_policy": "recalibrate",
+        "bn_examples": 512,
+        "backend": "loop",
+        "micro_batch": 64,
+        "n_examples": 1437,
+        "dtype": "float32",
+        "device": "cpu",
+    }
+    head = {"model": "ResNet20", "data": {"n_examples": 1437, "n_classes": 10, "loss": "cross_entropy"}, "n_params": 3360, "evaluation": evaluation,
+            "centre": {"loss": 0.01, "error": 0.0, "margin": 4.0}, "directions": [direction, {**direction, "label": "random 2"}]}  # fmt: skip
+    summary = {"loss": 0.01, "n_points": n * n, "n_failed": 1, "verdict": "On the plane of random 1 and random 2 the loss runs from 0.01 to 8.6."}
+    tail = {"notes": ["the loss reached 1.01 on only 70% of the rays; the half-width is set to 1"]}
+
+    def row(place: dict, loss: float | None) -> dict:
+        status = "failed" if loss is None else "ok"
+        return {**place, "loss": loss, "error": 0.1, "margin": -1.5, "status": status, "reason": "the loss is NaN here" if loss is None else ""}
+
+    if kind == "plane":
+        loss = 0.01 + 3 * axis[:, None] ** 2 + 5 * axis[None, :] ** 2 + axis[:, None] * axis[None, :]
+        loss[0, 0] = np.nan
+        grids = {"loss": loss, "error": np.minimum(loss / 9, 0.9), "margin": 4 - loss}
+        curves = {
+            "x": axis.tolist(),
+            "y": axis.tolist(),
+            **{name: [[None if v != v else v for v in line] for line in grid.tolist()] for name, grid in grids.items()},
+        }
+        rows = [row({"x": x, "y": y}, None if loss[i, j] != loss[i, j] else loss[i, j]) for i, x in enumerate(axis) for j, y in enumerate(axis)]
+        head |= {"marks": [{"label": "trained", "x": 0.0, "y": 0.0, "off_plane": 0.0}, {"label": "model 2", "x": 0.7, "y": -0.2, "off_plane": 0.4}]}
+    elif kind == "slice":
+        lines = [(0.01 + (k + 1) * axis**2).tolist() for k in range(3)]
+        curves = {"t": axis.tolist(), "loss": lines, "error": [[min(v / 9, 0.9) for v in line] for line in lines], "margin": lines}
+        rows = [row({"direction": k, "t": t}, v) for k, line in enumerate(lines) for t, v in zip(axis, line, strict=True)]
+    else:
+        t = np.linspace(0, 1, n)
+        loss = 0.1 + t * (1 - t)
+        curves = {"t": t.tolist(), "arc": (3 * t).tolist(), "loss": loss.tolist(), "error": (loss / 4).tolist(), "margin": (-loss).tolist()}
+        rows = [row({"t": a, "arc": 3 * a}, v) for a, v in zip(t, loss, strict=True)]
+        head |= {"curve": "bezier", "path_length": 3.0, "barrier": 0.25}
+    return Result(f"landscape {kind}", {**head, "summary": summary}, rows, tail, curves, REPRODUCIBILITY, TIMING)
 
 
 EVERY = {
@@ -401,4 +452,7 @@ EVERY = {
     "approximate": approximate_result,
     "flow": flow_result,
     "watch": watch_result,
+    "landscape slice": lambda: landscape_result("slice"),
+    "landscape plane": landscape_result,
+    "landscape path": lambda: landscape_result("path"),
 }

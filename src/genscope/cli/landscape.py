@@ -5,7 +5,7 @@ import importlib
 import click
 
 # One file each: cli/landscape_<name>.py with a click command called `command`.
-SUBCOMMANDS = ("slice", "boundary", "trajectory", "basin")
+SUBCOMMANDS = ("slice", "plane", "path", "basin", "boundary", "trajectory")
 
 
 class Lazy(click.Group):

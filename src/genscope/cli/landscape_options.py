@@ -71,7 +71,7 @@ def run_landscape(
         options["test"] = test
     how = {name: given[name] for name in ("loss", "device", "seed", "bn_policy", "backend", "jobs", "out")}
     with progress_bar(label, quiet=quiet) as progress:
-        result = verb(model, data, **options, **how, memory=int(given["memory"] * 2**30), progress=progress)
+        result = verb(model, data=data, **options, **how, memory=int(given["memory"] * 2**30), progress=progress)
     if not quiet:
         say_notes(result.tail["notes"])
     emit(result, **printing, show=show)

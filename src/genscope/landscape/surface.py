@@ -91,11 +91,6 @@ class Partial:
             np.savez(buffer, values=self.values, done=self.done, identity=np.array(self._identity))
             write_atomically(self.path, buffer.getvalue())
 
-    def remove(self) -> None:
-        """Forget the file: the surface is complete and kept elsewhere."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
     def _resume(self, path: Path) -> None:
         identity, values, done = _read(path)
         if identity != self._identity or values.shape != self.values.shape:

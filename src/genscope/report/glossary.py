@@ -187,6 +187,42 @@ GLOSSARY: dict[str, list[tuple[str, str, str]]] = {
             "Wattenberg, Viégas & Johnson 2016, How to use t-SNE effectively",
         ),
     ],
+    "landscape": [
+        (
+            "Coordinates",
+            "A point is w + t·d (a line) or w + x·d₁ + y·d₂ (a plane). The unit is that of the direction: 1 along a filter-normalized direction "
+            "changes each filter by as much as the filter is long. Pictures with another normalization cannot be laid beside each other.",
+            "Li et al. 2018, Visualizing the Loss Landscape of Neural Nets",
+        ),
+        (
+            "Flat and sharp",
+            "A basin that looks wide along a few random directions may be narrow along others: a random direction hardly sees the steepest ones. "
+            "Planes of Hessian eigenvectors show these.",
+            "Dinh et al. 2017; Li et al. 2018",
+        ),
+        (
+            "Batch normalization",
+            "Away from the trained weights the stored statistics are wrong. Recalibrated surfaces recompute them at every point, as a network would "
+            "be used; frozen ones can be several times higher and lose the scale invariance that filter normalization is for.",
+            "Li et al. 2018; Garipov et al. 2018",
+        ),
+        (
+            "Marked models",
+            "A checkpoint that is not on the plane is drawn at its projection; the loss under it is that of the plane, not its own. The distance "
+            "from the plane says how much this matters.",
+            "Li et al. 2018",
+        ),
+        (
+            "Barrier",
+            "How far the loss rises on a path above the straight line between its ends. Near zero: both networks share one basin.",
+            "Frankle et al. 2020, Linear Mode Connectivity; Garipov et al. 2018",
+        ),
+        (
+            "Not finite",
+            "Where the loss is NaN or infinite the picture has a hole and the table says so; nothing is filled in.",
+            "genscope",
+        ),
+    ],
     "describe": [
         ("Reading only the header", "Names, shapes, types and sizes come from the file's header; no weight was read for this page.", "genscope"),
     ],

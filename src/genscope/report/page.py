@@ -20,6 +20,7 @@ from genscope.report import (
     sections_boundary,
     sections_compare,
     sections_flow,
+    sections_landscape,
     sections_measures,
     sections_reproduce,
     sections_trajectory,
@@ -42,6 +43,9 @@ _BUILDERS: dict[str, tuple[Callable[[Result], list[Section]], Callable[[Result],
     "approximate": (sections_approximate.approximate_sections, sections_approximate.approximate_verdict),
     "flow": (sections_flow.flow_sections, sections_flow.flow_verdict),
     "landscape basin": (sections_basin.basin_sections, sections_basin.basin_verdict),
+    "landscape slice": (sections_landscape.slice_sections, sections_landscape.landscape_verdict),
+    "landscape plane": (sections_landscape.plane_sections, sections_landscape.landscape_verdict),
+    "landscape path": (sections_landscape.path_sections, sections_landscape.landscape_verdict),
     "describe": (sections_measures.describe_sections, sections_measures.describe_verdict),
 }
 # One scope, in this order: what a file makes at once stands above what uses it at once; functions are known everywhere.
@@ -56,6 +60,7 @@ _SCRIPTS = (
     "lens.js",
     "compare.js",
     "measures.js",
+    "surface.js",
     "main.js",
 )
 _STYLES = ("page.css",)

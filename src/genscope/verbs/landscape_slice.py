@@ -8,9 +8,10 @@ import numpy as np
 
 from genscope.core.results import Result
 from genscope.errors import UsageError
-from genscope.landscape.auto_range import Range, find_range
+from genscope.landscape.auto_range import Range
 from genscope.landscape.directions import Direction, cosines, gaussian_directions
 from genscope.landscape.surface import Partial, symmetric_axis, tiles_of
+from genscope.verbs.landscape_reach import reach_of
 from genscope.verbs.landscape_subject import How, Subject, open_subject, point_rows
 
 POINTS, DIRECTIONS, TILE = 51, 5, 17
@@ -71,20 +72,8 @@ def landscape_slice(
     axis = symmetric_axis(reach.radius, points)
     tiles = [tile for k, one in enumerate(chosen) for tile in tiles_of([one.tensors], axis[:, None], TILE, k * points)]
     identity = {"verb": "slice", "directions": [one.as_dict() for one in chosen], "axis": axis.tolist(), "range": asdict(reach)}
-    partial = subject.evaluate(tiles, identity)
-    result = _result(subject, chosen, reach, axis, partial)
-    partial.remove()
-    return result
-
-
-def reach_of(subject: Subject, directions: Sequence[Direction], radius: float | None) -> Range:
-    """The half-width that was given, that a resumed surface has, or that the loss asks for."""
-    if radius is not None:
-        if not radius > 0 or not np.isfinite(radius):
-            raise UsageError("The radius must be a positive number.")
-        return Range(float(radius), 0.0, 0.0, "given")
-    kept = subject.earlier().get("range")
-    return Range(**kept) if kept else find_range(subject.evaluator, subject.network.params, [one.tensors for one in directions[:8]])
+    partial = subject.evaluate(tiles, identity, finish=lambda kept: _result(subject, chosen, reach, axis, kept))
+    return _result(subject, chosen, reach, axis, partial)
 
 
 def _result(subject: Subject, directions: Sequence[Direction], reach: Range, axis: np.ndarray, partial: Partial) -> Result:

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from genscope.core.results import Result
+from genscope.errors import GenscopeError
 from genscope.landscape.choice import fastest
 from genscope.landscape.evaluator import MEMORY, Evaluator
 from genscope.landscape.readings import Readings
@@ -65,6 +66,11 @@ class Subject:
         return self.how.get("seed", 0)
 
     @property
+    def loss(self) -> str:
+        """Name of the loss."""
+        return self.how.get("loss", "cross_entropy")
+
+    @property
     def out(self) -> Path | None:
         """Where the surface is kept."""
         given = self.how.get("out")
@@ -72,7 +78,7 @@ class Subject:
 
     def head(self) -> dict[str, Any]:
         """What every landscape result begins with."""
-        about = {"n_examples": self.evaluator.n_examples, "n_classes": self.n_classes, "loss": self.how.get("loss", "cross_entropy")}
+        about = {"n_examples": self.evaluator.n_examples, "n_classes": self.n_classes, "loss": self.loss}
         trained = self.evaluator.frozen().centre()
         centre = self.evaluator.centre()
         facts = {"n_params": self.network.n_params, "evaluation": dict(self.evaluator.facts)}
@@ -89,15 +95,33 @@ class Subject:
         """What an unfinished surface in the folder depends on; empty when there is none."""
         return {} if self.out is None else stored_identity(self.out / PARTIAL)
 
-    def evaluate(self, tiles: Sequence[Tile], identity: Mapping[str, Any], origin: Mapping[str, Tensor] | None = None) -> Partial:
-        """The readings of all tiles, kept in the folder as they come and continued from there."""
+    def evaluate(
+        self,
+        tiles: Sequence[Tile],
+        identity: Mapping[str, Any],
+        origin: Mapping[str, Tensor] | None = None,
+        *,
+        finish: Callable[[Partial], Result] | None = None,
+    ) -> Partial:
+        """The readings of all tiles, kept in the folder as they come and continued from there.
+
+        On an interrupt ``finish`` makes a result of what there is, so that the folder can be looked at before the run goes on.
+        """
         n = sum(len(tile.coordinates) for tile in tiles)
         path = None if self.out is None else self.out / PARTIAL
-        whole = {**identity, **self.digests, **self.evaluator.facts, "seed": self.seed, "loss": self.how.get("loss", "cross_entropy")}
+        whole = {**identity, **self.digests, **self.evaluator.facts, "seed": self.seed, "loss": self.loss}
         kept = Partial(n, path, whole)
-        workers = partial(run_tasks, jobs=self.how.get("jobs", 1))
-        with intra_op_threads(1 if self.how.get("jobs", 1) > 1 else None):
-            return evaluate_tiles(self.evaluator, origin or self.network.params, tiles, kept, map_tiles=workers, progress=self.how.get("progress"))
+        jobs = self.how.get("jobs", 1)
+        try:
+            with intra_op_threads(1 if jobs > 1 else None):
+                workers = partial(run_tasks, jobs=jobs)
+                evaluate_tiles(self.evaluator, origin or self.network.params, tiles, kept, map_tiles=workers, progress=self.how.get("progress"))
+        except BaseException:  # Ctrl-C, SIGTERM, a full disk: what is finished can be seen and continued
+            if kept.path is not None and finish is not None and kept.done.any():
+                with contextlib.suppress(GenscopeError):
+                    finish(kept)
+            raise
+        return kept
 
     def result(self, verb: str, head: dict[str, Any], rows: list[dict[str, Any]], curves: Mapping[str, Any], notes: Iterable[str] = ()) -> Result:
         """The verb's result, saved in the folder where there is one."""
@@ -107,6 +131,8 @@ class Subject:
         result = Result(verb, head, rows, tail, curves, block, {"seconds": seconds, "backends": dict(self.evaluator.timings)})
         if self.out is not None:
             result.save(self.out)
+            if all(row.get("status") != "skipped" for row in rows):
+                (self.out / PARTIAL).unlink(missing_ok=True)
         return result
 
 

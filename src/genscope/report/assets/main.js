@@ -25,6 +25,7 @@ function start() {
     scatter: mountScatter,
     figures: mountFigures,
     topic: mountFigures,
+    surface: mountSurface,
   };
   for (const [id, section] of Object.entries(sections))
     if (section.kind in mounted && hostOf(id)) mounted[section.kind](hostOf(id), section);
