@@ -107,7 +107,7 @@ def contour_picture(
             bar.ax.minorticks_off()
         if np.ma.is_masked(shown):
             axes.set_facecolor(theme.grid)
-        _draw_marks(axes, marks, theme)
+        _draw_marks(axes, marks)
         axes.set_xlabel(labels[0])
         axes.set_ylabel(labels[1])
         axes.set_xlim(x[0], x[-1])
@@ -166,7 +166,7 @@ def surface_picture(x: np.ndarray, y: np.ndarray, losses: np.ndarray, *, labels:
     return Picture("The loss as a surface", "The loss as a surface over two directions of parameter space.", caption, draw, vector=False)
 
 
-def _draw_marks(axes: "Axes", marks: Sequence[Mapping[str, Any]], theme: Theme) -> None:
+def _draw_marks(axes: "Axes", marks: Sequence[Mapping[str, Any]]) -> None:
     """Models as points; a trajectory as a line with its last checkpoint named."""
     if len(marks) > 4:
         axes.plot([one["x"] for one in marks], [one["y"] for one in marks], color="#ffffff", linewidth=2.6)
