@@ -99,7 +99,7 @@ def contour_picture(
         if levels is None:
             axes.pcolormesh(x, y, shown, cmap=theme.sequential, shading="nearest")
         else:
-            filled = axes.contourf(x, y, shown, levels=levels, norm=norm, cmap=theme.sequential, extend="both")
+            filled = axes.contourf(x, y, shown, levels=levels, norm=norm, cmap=theme.sequential)
             axes.contour(x, y, shown, levels=levels[::2], norm=norm, colors=theme.ink, linewidths=0.4, alpha=0.5)
             bar = figure.colorbar(filled, ax=axes, pad=0.02, format="%.3g")
             bar.set_label(UNITS[reading], color=theme.ink)

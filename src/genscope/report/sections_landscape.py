@@ -88,7 +88,7 @@ def landscape_verdict(result: Result) -> str:
 
 def _page(result: Result, pictures: Sequence[Picture], explorer: Section | None, visible: Sequence[str]) -> list[Section]:
     keys = [key for key in _KEYS if is_number(result.summary.get(key))]
-    table = table_of(result.rows, visible, visible[0])
+    table = table_of([{"point": index + 1, **row} for index, row in enumerate(result.rows)], ("point", *visible), "point")
     pending = sum(row.get("status") == "skipped" for row in result.rows)
     notes = [text for text in result.tail.get("notes") or () if isinstance(text, str)]
     notes += [f"{pending} of {len(result.rows)} points are not computed yet; the command that began this resumes it"] if pending else []
@@ -112,9 +112,7 @@ def _explorer(x: np.ndarray, y: np.ndarray, grids: Mapping[str, np.ndarray], mar
         "marks": [{"label": one["label"], "x": one["x"], "y": one["y"]} for one in marks[:200]],
         "labels": list(labels),
     }
-    lead = (
-        "Drag to turn; click and scroll to zoom. With the keyboard: arrow keys turn, plus and minus zoom, 0 resets. Point at the map to read values."
-    )
+    lead = "Drag to turn; click and scroll to zoom. With the keyboard: arrow keys turn, plus and minus zoom, 0 resets; on the map the pointer or the arrow keys read values."
     return Section("surface", "surface", "Explore the surface", lead, payload=payload)
 
 

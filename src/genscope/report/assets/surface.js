@@ -60,7 +60,13 @@ function mountSurface(host, section) {
 
   function paintMap(pen, width, height, field, colours) {
     const { x, y } = section,
-      room = { left: 64, right: 16, top: 12, bottom: 46 };
+      room = { left: 64, right: 16, top: 12, bottom: 46 },
+      ratio = (x[x.length - 1] - x[0]) / (y[y.length - 1] - y[0]);
+    if (ratio > 0.4 && ratio < 2.5) {
+      // the same scale along both axes
+      const spare = width - room.left - room.right - (height - room.top - room.bottom) * ratio;
+      if (spare > 0) [room.left, room.right] = [room.left + spare / 2, room.right + spare / 2];
+    }
     const X = scale(x[0], x[x.length - 1], room.left, width - room.right),
       Y = scale(y[0], y[y.length - 1], height - room.bottom, room.top);
     const edges = (axis, S) =>
@@ -80,7 +86,7 @@ function mountSurface(host, section) {
     pen.textAlign = "right";
     for (const [v, text] of Y.ticks(6)) pen.fillText(text, room.left - 7, Y(v) + 4);
     pen.save();
-    pen.translate(14, (room.top + height - room.bottom) / 2);
+    pen.translate(room.left - 50, (room.top + height - room.bottom) / 2);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "center";
     pen.fillText(section.labels[1], 0, 0);
@@ -91,12 +97,12 @@ function mountSurface(host, section) {
 
   function paintSolid(pen, width, height, field, colours) {
     const { x, y } = section,
-      size = Math.min(width * 0.36, height * 0.5) * view.zoom;
+      size = Math.min(width * 0.33, height * 0.38) * view.zoom;
     const [ct, st, cp, sp] = [Math.cos(view.turn), Math.sin(view.turn), Math.cos(view.tilt), Math.sin(view.tilt)];
     const project = (a, b, c) => {
       const u = a * ct - b * st,
         w = a * st + b * ct;
-      return [width / 2 + u * size, height / 2 - (c * cp + w * sp) * size, w * cp - c * sp]; // right, down, away
+      return [width / 2 + u * size, height * 0.47 - (c * cp + w * sp) * size, w * cp - c * sp]; // right, down, away
     };
     const lift = (v) => (share(v, field) - 0.5) * 1.25;
     const spot = (i, j) => {
@@ -104,7 +110,7 @@ function mountSurface(host, section) {
       return v === null ? null : project(unit(x, x[i]), unit(y, y[j]), lift(v));
     };
     const floor = -0.72;
-    base(pen, project, floor, colours);
+    base(pen, project, floor, colours, false);
     const faces = [];
     for (let i = 0; i + 1 < x.length; i++)
       for (let j = 0; j + 1 < y.length; j++) {
@@ -128,6 +134,7 @@ function mountSurface(host, section) {
       pen.lineWidth = 0.6;
       pen.stroke();
     }
+    base(pen, project, floor, colours, true);
     markAll(
       pen,
       section.marks.map((one) => {
@@ -140,13 +147,14 @@ function mountSurface(host, section) {
     return null;
   }
 
-  function base(pen, project, floor, colours) {
+  function base(pen, project, floor, colours, words) {
     const corners = [
       [-1, -1],
       [1, -1],
       [1, 1],
       [-1, 1],
     ];
+    if (words) return name(pen, project, floor, colours);
     pen.strokeStyle = colours.line;
     pen.lineWidth = 1;
     pen.beginPath();
@@ -155,6 +163,10 @@ function mountSurface(host, section) {
       k ? pen.lineTo(px, py) : pen.moveTo(px, py);
     });
     pen.stroke();
+  }
+
+  // The axes' names and ends, on the sides that are nearer.
+  function name(pen, project, floor, colours) {
     pen.fillStyle = colours.muted;
     pen.textAlign = "center";
     const named = [
@@ -286,6 +298,7 @@ function mountSurface(host, section) {
     } else if (view.flat && places) tell(event);
   });
   canvas.addEventListener("pointerleave", hideTip);
+  canvas.addEventListener("blur", hideTip);
   canvas.addEventListener(
     "wheel",
     (event) => {
@@ -307,6 +320,11 @@ function mountSurface(host, section) {
       0: () => home,
     };
     if (!(event.key in moves) || event.ctrlKey || event.metaKey) return;
+    if (view.flat) {
+      step(event);
+      event.preventDefault();
+      return;
+    }
     turn(moves[event.key](), true);
     event.preventDefault();
   });
@@ -316,14 +334,26 @@ function mountSurface(host, section) {
     const vx = places.X.invert(event.clientX - box.left),
       vy = places.Y.invert(event.clientY - box.top);
     if (vx < section.x[0] || vx > section.x[section.x.length - 1] || vy < section.y[0] || vy > section.y[section.y.length - 1]) return hideTip();
-    const i = find(section.x, vx),
-      j = find(section.y, vy);
+    showTip(wordsAt(find(section.x, vx), find(section.y, vy)), event.clientX, event.clientY);
+  }
+  // On the map the arrow keys go from point to point.
+  const cursor = [Math.floor(section.x.length / 2), Math.floor(section.y.length / 2)];
+  function step(event) {
+    const [di, dj] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] || [0, 0];
+    cursor[0] = clamp(cursor[0] + di, 0, section.x.length - 1);
+    cursor[1] = clamp(cursor[1] + dj, 0, section.y.length - 1);
+    const box = canvas.getBoundingClientRect(),
+      lines = wordsAt(...cursor);
+    showTip(lines, box.left + places.X(section.x[cursor[0]]), box.top + places.Y(section.y[cursor[1]]));
+    say(lines.join(", "));
+  }
+  function wordsAt(i, j) {
     const lines = [`x = ${format(section.x[i], 3)}, y = ${format(section.y[j], 3)}`];
     for (const name of names) {
       const v = section.readings[name][i][j];
       lines.push(`${READINGS[name].split(" (")[0]} ${name === "error" && isNumber(v) ? format(100 * v, 3) + "%" : v === null ? "not finite" : format(v, 4)}`);
     }
-    showTip(lines, event.clientX, event.clientY);
+    return lines;
   }
   redraw = responsive(canvas.parentNode, () => {
     const style = getComputedStyle(host);
