@@ -386,6 +386,8 @@ def flow_result(n: int = 60) -> Result:
     }
     head = {"source": "stuck", "story": "", "options": {"system": "C"}, "summary": summary}
     return Result("flow", head, rows, {"support_changes": [change], "notes": ["one note"]}, curves, REPRODUCIBILITY, TIMING)
+
+
 def landscape_result(kind: str = "plane", n: int = 15) -> Result:
     axis = np.linspace(-1, 1, n)
     direction = {

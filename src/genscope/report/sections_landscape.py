@@ -112,7 +112,10 @@ def _explorer(x: np.ndarray, y: np.ndarray, grids: Mapping[str, np.ndarray], mar
         "marks": [{"label": one["label"], "x": one["x"], "y": one["y"]} for one in marks[:200]],
         "labels": list(labels),
     }
-    lead = "Drag to turn; click and scroll to zoom. With the keyboard: arrow keys turn, plus and minus zoom, 0 resets; on the map the pointer or the arrow keys read values."
+    lead = (
+        "Drag to turn; click and scroll to zoom. With the keyboard: arrow keys turn, plus and minus zoom, 0 resets; on the map the pointer or the "
+        "arrow keys read values."
+    )
     return Section("surface", "surface", "Explore the surface", lead, payload=payload)
 
 
