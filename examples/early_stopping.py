@@ -24,8 +24,9 @@ from genscope.training.loop import error_and_loss, initialize, shuffled_batches
 from genscope.training.models import mlp
 from genscope.training.zoo import corrupt
 
+NEVER = "never (last epoch)"
 RULES = {
-    "never (last epoch)": None,
+    NEVER: None,
     "validation loss": ("loss", "validation"),
     "validation error": ("error", "validation"),
     "normalized validation loss": ("normalized_loss", "validation"),
@@ -68,13 +69,19 @@ def trace_of(name: str, noise: float, seed: int, sizes: tuple[int, int, int], ep
             for name_of_rule, rule in rules.items():
                 if rule is not None and name_of_rule not in stopped and (rule.observe(record) or epoch == epochs):
                     stopped[name_of_rule] = (epoch, rule.best_epoch, errors[rule.best_epoch - 1])
-    return stopped | {next(iter(RULES)): (epochs, epochs, errors[-1])}
+    return stopped | {NEVER: (epochs, epochs, errors[-1])}
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
     """Mean and 95 % interval over seeds (Student's t)."""
     half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
     return float(values.mean()), float(values.mean()) - half, float(values.mean()) + half
+
+
+def words(difference: np.ndarray) -> str:
+    """What an interval of differences of test errors allows to say."""
+    _, low, high = interval(difference)
+    return "better" if high < 0 else "worse" if low > 0 else "neither better nor worse"
 
 
 def compare(name: str, noise: float, given: argparse.Namespace) -> str:
@@ -94,11 +101,18 @@ def compare(name: str, noise: float, given: argparse.Namespace) -> str:
     shown = f"{Path(name).name if ':' in name else name}: {noise:.0%} random labels, {given.seeds} seeds, patience {given.patience}"
     screen.print(shown, style="bold")
     screen.print(fitted_table(columns, lines, screen.width))
-    _, low, high = interval(errors["normalized validation loss"] - errors[BASELINE])
-    told = "is better" if high < 0 else "is worse" if low > 0 else "makes no difference that these seeds can show"
-    _, low, high = interval(errors["normalized validation loss"] - errors["never (last epoch)"])
-    beside = "better" if high < 0 else "worse" if low > 0 else "neither better nor worse"
-    sentence = f"Stopping by the normalized validation loss {told} compared with the plain validation loss, and is {beside} than not stopping."
+    against = [
+        f"{words(errors[rule] - errors[other])} than {told}"
+        for rule, other, told in (
+            ("normalized validation loss", BASELINE, "by the plain validation loss"),
+            ("normalized validation loss", NEVER, "not at all"),
+            ("normalized training loss", NEVER, "not at all"),
+        )
+    ]
+    sentence = (
+        f"Stopping by the normalized validation loss is {against[0]}, and {against[1]}. "
+        f"Stopping by the normalized training loss, which needs no held-out data, is {against[2]}."
+    )
     screen.print(sentence)
     screen.print()
     return sentence

@@ -53,13 +53,14 @@ def show_run(result: "Result", *, layers: bool = False, screen: "Console | None"
             _figure(row, row["best"]) if row["best"] is not None else "",
             f"{row['best_step']:,}" if row["best"] is not None else "",
             _figure(row, row["value"]),
-            sparkline(_course(result, row)),
+            sparkline(_course(result, row), 16),
         ]
         for row in whole
     ]
     if lines:
         screen.print(fitted_table(columns, lines, screen.width))
     _show_layers(screen, result.rows)
+    screen.print()
     screen.print(result.summary["verdict"], style="bold")
 
 
@@ -122,6 +123,7 @@ def _show_layers(screen: "Console", rows: Sequence[Row]) -> None:
     names = [name for name in OF_LAYERS if any(name in values for values in held.values())]
     if names:
         columns = [Column("layer", "left"), *(Column(name, "right", index) for index, name in enumerate(names))]
+        screen.print()
         lines = [[display_name(layer, 40), *(figure(values.get(name)) for name in names)] for layer, values in held.items()]
         screen.print(fitted_table(columns, lines, screen.width))
 

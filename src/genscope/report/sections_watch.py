@@ -56,7 +56,7 @@ _UNITS = {
     "normalized_loss": "nats",
     "error": "rate",
     "margin": "logits",
-    "normalized_margin": "1",
+    "normalized_margin": "",
     "log_rho": "nats",
     "alignment": "cosine",
 }
@@ -142,15 +142,22 @@ def _told(value: Any) -> str:
 
 
 def _topic(curves: Mapping[str, Any], anchor: str, title: str, lead: str, names: tuple[str, ...]) -> Section | None:
-    figures = _drawn(curves, [name for name in names if name in curves])
+    # where ρ is the product of the layers' norms, the logits are divided by it: one picture says both
+    same = _lines(curves.get("log_scale")) == _lines(curves.get("log_rho"))
+    figures = _drawn(curves, [name for name in names if name in curves and not (same and name == "log_scale")])
     return Section("figures", anchor, title, lead, payload={"figures": figures}) if figures else None
+
+
+def _lines(curve: Any) -> list[list[float]]:
+    return [_values(line) for line in curve.values() if isinstance(line, Mapping)] if isinstance(curve, Mapping) else []
 
 
 def _drawn(curves: Mapping[str, Any], names: list[str]) -> list[dict[str, Any]]:
     """Figures under their headings; of many layers those that moved most."""
     found = []
     for name in names:
-        lines = _without_batches(curves[name]) if isinstance(curves[name], Mapping) else {}
+        held = curves[name] if isinstance(curves[name], Mapping) else {}
+        lines = _without_batches({str(label): line for label, line in held.items() if isinstance(line, Mapping)})
         chosen = _moved_most(lines) if name.endswith("/layers") else dict(list(lines.items())[:_LINES])
         named = {label: {**line, "ylabel": _unit(name), "log": "y" if _logarithmic(name, lines) else ""} for label, line in chosen.items()}
         more = f" (the {_LINES} of {len(lines)} that moved most)" if len(lines) > len(chosen) else ""
@@ -185,25 +192,29 @@ def _side_by_side(result: Result) -> Section | None:
 
 
 def _moved_most(lines: Mapping[str, Any]) -> dict[str, Any]:
-    known = {label: line for label, line in lines.items() if isinstance(line, Mapping)}
-    if len(known) <= _LINES:
-        return known
+    if len(lines) <= _LINES:
+        return dict(lines)
 
     def moved(line: Mapping[str, Any]) -> float:
-        values = [value for value in (line.get("y") or ()) if isinstance(value, int | float)]
+        values = _values(line)
         return (max(values) - min(values)) / (abs(values[0]) + 1e-12) if values else 0.0
 
-    chosen = set(sorted(known, key=lambda label: -moved(known[label]))[:_LINES])
-    return {label: line for label, line in known.items() if label in chosen}
+    chosen = set(sorted(lines, key=lambda label: -moved(lines[label]))[:_LINES])
+    return {label: line for label, line in lines.items() if label in chosen}
+
+
+def _values(line: Mapping[str, Any]) -> list[float]:
+    held = line.get("y")
+    return [value for value in held if isinstance(value, float) and abs(value) < 1e300] if isinstance(held, list | tuple) else []
 
 
 def _unit(name: str) -> str:
     measure = name.removesuffix("/layers")
-    return _UNITS.get(measure) or next((unit for key, unit in reversed(_UNITS.items()) if measure.startswith(key)), "")
+    return next((unit for key, unit in reversed(_UNITS.items()) if measure.startswith(key)), "")
 
 
 def _logarithmic(name: str, lines: Mapping[str, Any]) -> bool:
     if name.removesuffix("/layers") not in _LOG:
         return False
-    values = [v for line in lines.values() if isinstance(line, Mapping) for v in (line.get("y") or ()) if isinstance(v, int | float)]
+    values = [value for line in lines.values() for value in _values(line)]
     return bool(values) and min(values) > 0 and max(values) > 20 * min(values)

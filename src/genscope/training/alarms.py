@@ -111,7 +111,7 @@ class Alarms:
             here, there = self.epochs[known[-1][0]], self.epochs[best]
             sentence = (
                 f"The normalized {split} loss has stopped improving: {lowest:.6g} at step {there['step']} is the best, {since} epochs later it is "
-                f"{known[-1][1]:.6g}; more training fits the scale of the outputs, not the data."
+                f"{known[-1][1]:.6g}; what the loss has gained since came from the scale of the outputs (the error may still fall)."
             )
             numbers = {"split": split, "best": lowest, "best_step": there["step"], "now": known[-1][1], "step": here["step"], "epochs_since": since}
             numbers["patience"] = self.rules.patience
@@ -129,7 +129,7 @@ class Alarms:
         stands = new <= old + self.rules.margin_growth * abs(old)
         sentence = (
             f"ρ grows but the normalized margin does not: over the last {self.rules.patience} epochs ρ was multiplied by {math.exp(growth):.3g} "
-            f"while the median normalized training margin went from {old:.4g} to {new:.4g}; the loss falls by scale alone."
+            f"while the median normalized training margin went from {old:.4g} to {new:.4g}; what the loss gains comes from scale."
         )
         numbers = {"log_rho_growth": growth, "margin_before": old, "margin_now": new, "from_step": before["step"], "step": now["step"]}
         numbers |= {"patience": self.rules.patience}

@@ -172,6 +172,10 @@ class Monitor:
             UnsupportedInput: data that cannot be read, or labels that are no class numbers.
         """
         self.epochs += 1
+        if not self._measurement.scale.ready:
+            pair = next((data for data in (train, validation) if isinstance(data, tuple | list) and len(data) == 2), None)
+            if self._example is not None or pair is not None:
+                self.see(self._example if pair is None else pair[0])
         record, measurement = self._record("epoch"), self._measurement
         norms = measurement.log_norms()
         log_scale = measurement.log_scale(norms)

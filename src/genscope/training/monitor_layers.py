@@ -51,8 +51,8 @@ def alignments(params: Mapping[str, nn.Parameter], groups: Mapping[str, Sequence
     gradients = [p.grad for p in held.values() if p.grad is not None]
     own = dict(zip(held, _squared_norms(weights), strict=True))
     pull = dict(zip(held, _squared_norms(gradients), strict=True))
-    products = torch.stack([torch.dot(w.reshape(-1).float(), g.reshape(-1).float()).double() for w, g in zip(weights, gradients, strict=True)])
-    inner = dict(zip(held, products.tolist(), strict=True))
+    products = [torch.dot(w.reshape(-1).float(), g.reshape(-1).float()) for w, g in zip(weights, gradients, strict=True)]
+    inner = dict(zip(held, _numbers(products), strict=True))
     by_layer = {}
     for layer, members in groups.items():
         known = [name for name in members if name in held]
@@ -134,10 +134,15 @@ def _predicted(spec: MatrixSpec) -> float:
 
 
 def _squared_norms(tensors: Sequence[Tensor]) -> list[float]:
-    """In float64 at the end; one transfer for all, and scaled first so that half precision does not overflow."""
+    """Half precision is widened first, so that its squares do not overflow; zeros for empty tensors."""
     wide = [tensor.detach() if tensor.dtype in (torch.float32, torch.float64) else tensor.detach().float() for tensor in tensors]
-    norms: Any = torch._foreach_norm(wide)
-    return [float(value) ** 2 for value in torch.stack([norm.double().cpu() for norm in norms]).tolist()]
+    return [value**2 for value in _numbers(torch._foreach_norm(wide))]
+
+
+def _numbers(scalars: Sequence[Tensor]) -> list[float]:
+    """One transfer for all where they are alike: an accelerator would wait for each."""
+    alike = len({(scalar.device, scalar.dtype) for scalar in scalars}) == 1
+    return torch.stack(tuple(scalars)).tolist() if alike else [float(scalar) for scalar in scalars]
 
 
 def _cosine(inner: float, own: float, pull: float) -> float | None:

@@ -62,7 +62,7 @@ def examples_of(logits: Tensor, targets: Tensor, loss: str, log_scale: float | N
     if labels.is_floating_point() and not bool((labels == labels.round()).all()):
         raise UnsupportedInput("The targets are not class numbers; margins and the normalized loss are those of classifiers.")
     kept = (labels >= 0).nonzero()[:limit, 0]
-    flat, labels = flat[kept].double().cpu(), labels[kept].long().cpu()
+    flat, labels = flat[kept].cpu().double(), labels[kept].long().cpu()
     if len(labels) and int(labels.max()) >= max(2, flat.shape[1]):
         raise UnsupportedInput(f"The targets go up to {int(labels.max())}, but the logits have {flat.shape[1]} classes.")
     normalized = np.empty(0)
