@@ -73,15 +73,31 @@ class SmallConv(nn.Module):
     """Plain convolutions and one linear layer; a bias only in the first layer keeps it positively homogeneous."""
 
     def __init__(
-        self, widths: Sequence[int], *, in_channels: int, image_size: int, n_classes: int, kernel: int, stride: int, padding: int, batch_norm: bool
+        self,
+        widths: Sequence[int],
+        *,
+        in_channels: int,
+        image_size: int,
+        n_classes: int,
+        kernel: int,
+        stride: int | Sequence[int],
+        padding: int | Sequence[int],
+        batch_norm: bool,
+        first_bias: bool = True,
     ) -> None:
         super().__init__()
         self.depth = len(widths)
         size = image_size
+        strides = (stride,) * self.depth if isinstance(stride, int) else tuple(stride)
+        paddings = (padding,) * self.depth if isinstance(padding, int) else tuple(padding)
+        if not len(strides) == len(paddings) == self.depth:
+            raise UsageError(f"{self.depth} convolutions need {self.depth} strides and paddings, not {len(strides)} and {len(paddings)}.")
         for index, (fan_in, fan_out) in enumerate(zip((in_channels, *widths[:-1]), widths, strict=True), start=1):
-            self.add_module(f"conv{index}", nn.Conv2d(fan_in, fan_out, kernel, stride=stride, padding=padding, bias=index == 1 and not batch_norm))
+            step, margin = strides[index - 1], paddings[index - 1]
+            bias = first_bias and index == 1 and not batch_norm
+            self.add_module(f"conv{index}", nn.Conv2d(fan_in, fan_out, kernel, stride=step, padding=margin, bias=bias))
             self.add_module(f"bn{index}", nn.BatchNorm2d(fan_out) if batch_norm else nn.Identity())
-            size = (size + 2 * padding - kernel) // stride + 1
+            size = (size + 2 * margin - kernel) // step + 1
         if size < 1:
             raise UsageError(
                 f"{self.depth} convolutions of size {kernel} leave nothing of a {image_size}x{image_size} image; use fewer layers or padding."
@@ -102,11 +118,14 @@ def small_conv(
     image_size: int = 32,
     n_classes: int = 10,
     kernel: int = 5,
-    stride: int = 1,
-    padding: int = 0,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
     batch_norm: bool = False,
+    first_bias: bool = True,
 ) -> SmallConv:
     """The bias-free convolutional networks of Liao et al. (appendix L.1): valid convolutions, no pooling, a bias in the first layer only.
+
+    Stride and padding are one number, or one per convolution.
 
     Example:
         >>> sum(p.numel() for p in small_conv((24, 24)).parameters())
@@ -121,6 +140,7 @@ def small_conv(
         stride=stride,
         padding=padding,
         batch_norm=batch_norm,
+        first_bias=first_bias,
     )
 
 
