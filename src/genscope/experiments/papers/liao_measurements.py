@@ -25,8 +25,9 @@ def measure_network(model: nn.Module, data: Examples) -> tuple[dict[str, float],
     Returns:
         ``train_/test_`` with ``loss error margin spread`` (``margin`` is m = E[f_y − mean_c f_c], ``spread`` is v = E[var_c f]: the two
         moments of ``L(f/ρ) = ln C − m/ρ + v/(2ρ²) + O(ρ⁻³)``), ``…_normalized`` for the layer-normalized network and ``…_normalized_l1``
-        for the L1 norm over 100, ``log_rho``, ``log_rho_l1`` (nats), quantiles of the normalized training margins, ``n_params``, ``identity_error`` (relative difference
-        between f and ρ f̃), and two errata: the loss with the printed sign exp(−f) and the error when biases are not divided.
+        for the L1 norm over 100, ``log_rho``, ``log_rho_l1`` (nats), quantiles of the normalized training margins,
+        ``n_params``, ``identity_error`` (relative difference between f and ρ f̃), and two errata: the loss with the printed sign exp(−f) and the
+        error when biases are not divided.
     """
     graph = trace(model, data.train_x[:2])
     layers = normalize_layers(graph)
