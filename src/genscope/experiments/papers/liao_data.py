@@ -31,8 +31,8 @@ class Examples:
 
     def to(self, device: str) -> "Examples":
         """All four tensors on ``device``."""
-        moved = (tensor.to(device) for tensor in (self.train_x, self.train_y, self.test_x, self.test_y))
-        return Examples(*moved, self.n_classes)
+        train_x, train_y, test_x, test_y = (tensor.to(device) for tensor in (self.train_x, self.train_y, self.test_x, self.test_y))
+        return Examples(train_x, train_y, test_x, test_y, self.n_classes)
 
     def with_random_labels(self, seed: int) -> "Examples":
         """Labels drawn uniformly, for training and test images alike, as the authors' code does."""

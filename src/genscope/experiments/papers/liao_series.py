@@ -42,8 +42,8 @@ def departures_of(size: Size) -> tuple[str, ...]:
 
 def settings_for(name: str, network: str, size: Size, **own: Any) -> dict[str, Any]:
     """Data, network and schedule of a size; ``own`` settings win."""
-    full = {"data": name, **FULL_DATA[name]}
-    chosen = {"full": full, "small": SMALL_DATA[name], "smoke": SMOKE_DATA}[size]
+    full: dict[str, Any] = {"data": name, **FULL_DATA[name]}
+    chosen: dict[str, Any] = {"full": full, "small": SMALL_DATA[name], "smoke": SMOKE_DATA}[size]
     design = DESIGNS[network]
     widths = design.widths
     settings: dict[str, Any] = {**chosen, "network": network, "widths": list(widths), "seed": 0}
@@ -96,13 +96,21 @@ def _by_size(makers: Mapping[Size, Any], size: Size) -> list[Cell]:
 
 def _initialization(name: str, network: str, epochs: int, full: Sequence[float], small: Sequence[float], random: tuple[float, float]) -> Any:
     make = partial(initialization_cells, name, network, epochs)
-    makers = {"full": partial(make, full, (random[0],)), "small": partial(make, small, (random[1],)), "smoke": partial(make, small, ())}
+    makers: dict[Size, Any] = {
+        "full": partial(make, full, (random[0],)),
+        "small": partial(make, small, (random[1],)),
+        "smoke": partial(make, small, ()),
+    }
     return partial(_by_size, makers)
 
 
 def _pretraining(name: str, network: str, epochs: int, full: Sequence[float], small: Sequence[float], std: float | None, reference: float) -> Any:
     make = partial(pretraining_cells, name, network, epochs)
-    makers = {size: partial(make, shares, std, reference) for size, shares in (("full", full), ("small", small), ("smoke", small))}
+    makers: dict[Size, Any] = {
+        "full": partial(make, full, std, reference),
+        "small": partial(make, small, std, reference),
+        "smoke": partial(make, small, std, reference),
+    }
     return partial(_by_size, makers)
 
 
