@@ -36,9 +36,7 @@ def _cells(size: Size) -> list[Cell]:
     base = {**SMOKE_DATA, "schedule": asdict(Schedule(epochs=40, learning_rate=0.03, batch_size=10, stop_at_loss=0.02)), "kernel": 3}
     widths = {"three-layer-24": [8, 8], "five-layer-16": [12], "five-layer-bn": [6, 8, 8, 12]}
     return [
-        Cell(f"{kind}, seed {seed}", {**base, "network": kind, "widths": widths[kind], "seed": seed})
-        for kind in KINDS
-        for seed in range(SEEDS[size])
+        Cell(f"{kind}, seed {seed}", {**base, "network": kind, "widths": widths[kind], "seed": seed}) for kind in KINDS for seed in range(SEEDS[size])
     ]
 
 

@@ -93,9 +93,9 @@ def judge_loss_gap(nets: list[Net], size: Size) -> Judgement:
     last = natural[-1]
     meaning = (
         f"The normalized gap changes as N to the power {exponents['natural'] or 0:.2f} on natural and {exponents['random'] or 0:.2f} on random "
-        f"labels; at {last['n_train']:,} images it is {abs(last['test_loss_normalized'] - last['train_loss_normalized']):.1e} nats. Its size is mostly "
-        f"that of 1/ρ, the number all outputs are divided by (ln ρ runs from {natural[0]['log_rho']:.1f} to {last['log_rho']:.1f}), so that small gaps "
-        f"follow from large norms as well as from generalization."
+        f"labels; at {last['n_train']:,} images it is {float(np.abs(gap([last], 'loss_normalized'))[0]):.1e} nats. Its size is mostly that of 1/ρ, "
+        f"the number all outputs are divided by (ln ρ runs from {natural[0]['log_rho']:.1f} to {last['log_rho']:.1f}), so that small gaps follow "
+        f"from large norms as well as from generalization."
     )
     return judgement(undecided_when_few(checks, len(natural)), meaning, n_runs=len(nets), departures=departures_of(size))
 

@@ -41,9 +41,7 @@ def width_cells(size: Size) -> list[Cell]:
     """Widths of every layer at a fixed training set."""
     base = _base(size)
     widths, n, seeds = {"full": ((2, 4, 8, 16, 32, 48, 64, 96), 50_000, 1), "small": (SMALL_WIDTHS, 500, 2), "smoke": ((2, 4, 8), 100, 1)}[size]
-    return [
-        Cell(f"width {width}, seed {seed}", {**base, "n_train": n, "widths": [width], "seed": seed}) for width in widths for seed in range(seeds)
-    ]
+    return [Cell(f"width {width}, seed {seed}", {**base, "n_train": n, "widths": [width], "seed": seed}) for width in widths for seed in range(seeds)]
 
 
 SAMPLES = Family("liao-samples", 1, sample_cells, train_cell)
