@@ -39,7 +39,7 @@ def command(
     from genscope.verbs.landscape_basin import CUTOFFS, ESTIMATORS, landscape_basin
 
     options = BasinOptions(rtol=rtol, least_ess=min_ess, layer_directions=layer_directions)
-    chosen = {"cutoffs": cutoffs or CUTOFFS, "estimators": estimators or ESTIMATORS}
+    chosen: dict[str, Any] = {"cutoffs": cutoffs or CUTOFFS, "estimators": estimators or ESTIMATORS}
     run_landscape(
         landscape_basin, "measuring the basin", model_text, given, show_basin, directions=directions,
         coordinates=coordinates, options=options, **chosen,

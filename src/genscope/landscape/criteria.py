@@ -79,12 +79,17 @@ class Criteria:
 
     def gradients(self, points: Tensor) -> Tensor:
         """Gradient of the mean loss at each point, ``[points, n_total]``."""
-        found = []
+        return self.losses_and_gradients(points)[1]
+
+    def losses_and_gradients(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss ``[points]`` (float64) and its gradient ``[points, n_total]``."""
+        values, gradients = [], []
         for part in points.split(self.chunk):
             leaf = part.detach().requires_grad_(True)
-            total = self.losses(self.logits(named(leaf, self.params)), self.labels).mean(-1).sum()
-            found.append(torch.autograd.grad(total, leaf)[0])
-        return torch.cat(found)
+            each = self.losses(self.logits(named(leaf, self.params)), self.labels).mean(-1)
+            gradients.append(torch.autograd.grad(each.sum(), leaf)[0])
+            values.append(each.detach().double())
+        return torch.cat(values), torch.cat(gradients)
 
     def cutoffs(self, edges: Sequence[Edge]) -> list[Cutoff]:
         """The edges as columns of the field.

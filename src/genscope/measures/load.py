@@ -42,6 +42,7 @@ MODEL_FAMILIES: tuple[str, ...] = (
     "genscope.measures.worst_case_tolerance",
     "genscope.measures.certificate",
     "genscope.measures.theorem_one",
+    "genscope.measures.basin",
 )
 PLUGIN_GROUP = "genscope.measures"
 

@@ -59,7 +59,7 @@ _TOPICS: tuple[tuple[str, str, str, tuple[str, ...], tuple[str, ...]], ...] = (
         "Sharpness and curvature",
         "How far the loss rises around the weights. Bi-criteria curve: expected sharpness against the KL divergence that the perturbation costs; "
         "lower and further left is flatter.",
-        ("sharpness", "curvature"),
+        ("sharpness", "curvature", "basin"),
         ("bi_criteria",),
     ),
     (

@@ -23,6 +23,12 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "certificate_examples": 8,
             "chain_inputs": 2,
             "lemma_draws": 5,
+            "basin_directions": 12,
+            "basin_examples": 64,
+            "basin_gradients": 16,
+            "chain_steps": 40,
+            "chain_examples": 64,
+            "entropy_draws": 20,
         },
         "default": {
             "max_examples": 1000,
@@ -39,6 +45,12 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "certificate_examples": 32,
             "chain_inputs": 8,
             "lemma_draws": 20,
+            "basin_directions": 100,
+            "basin_examples": 256,
+            "basin_gradients": 64,
+            "chain_steps": 150,
+            "chain_examples": 128,
+            "entropy_draws": 50,
         },
         "paper": {
             "max_examples": 5000,
@@ -56,12 +68,21 @@ BUDGETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "certificate_examples": 64,
             "chain_inputs": 64,
             "lemma_draws": 200,
+            "basin_directions": 3000,
+            "basin_examples": 1000,
+            "basin_gradients": 512,
+            "chain_steps": 2000,
+            "chain_examples": 1000,
+            "entropy_draws": 1000,
         },
     }
 )
 
-LEFT_OUT_WHEN_FAST = ("sharpness_orig", "sharpness_init", "sharpness_flatness", "sharpness_mag_orig", "sharpness_mag_init", "sharpness_mag_flatness")
-"""Worst-case scale searches: an ascent inside a bisection, the costliest of all."""
+LEFT_OUT_WHEN_FAST = (
+    *("sharpness_orig", "sharpness_init", "sharpness_flatness", "sharpness_mag_orig", "sharpness_mag_init", "sharpness_mag_flatness"),
+    *("effective_radius", "log_basin_volume", "local_learning_coefficient", "local_entropy"),
+)
+"""Worst-case scale searches (an ascent inside a bisection, the costliest of all), and what needs many rays or long chains to mean anything."""
 
 
 def budget_options(budget: str) -> dict[str, Any]:

@@ -52,6 +52,10 @@ def estimate_cost(
         "jacobian_norms": prepared.roots["n_classes"] * BACKWARD * min(settings["jacobian_examples"], subset),
         "zero_prior_certificate": settings["certificate_draws"] * min(settings["certificate_examples"], n),
         "fisher_rao_norm": BACKWARD * subset,
+        "basin_search": settings["basin_directions"] * 9 * min(settings["basin_examples"], subset),
+        "basin_volume": (6 * settings["basin_directions"] + 9 * settings["basin_gradients"]) * min(settings["basin_examples"], subset),
+        "learning_chains": 4 * 1.5 * settings["chain_steps"] * BACKWARD * min(settings["chain_examples"], subset),
+        "local_entropy": settings["entropy_draws"] * subset,
         **dict.fromkeys(("keskar_sharpness", "adaptive_sharpness", "adaptive_sharpness_l2", "adaptive_sharpness_logit_normalized"), ascent),
         **dict.fromkeys(("relative_noise", "filter_normalized_sharpness"), settings["n_draws"] * subset),
     }

@@ -16,6 +16,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "homogeneity": ("homogeneity",),
         "sharpness": ("sharpness", "average_sharpness"),
         "curvature": ("hessian",),
+        "basin": ("basin",),
         "sensitivity": ("fisher_rao", "jacobian", "lipschitz"),
         "theorem 1 of Neyshabur et al.": ("theorem_one",),
     }
