@@ -66,7 +66,7 @@ def test_one_name_is_one_family() -> None:
             assert FAMILIES[family.name] == family
 
 
-@pytest.mark.parametrize("experiment", ALL.values(), ids=list(ALL))
+@pytest.mark.parametrize("experiment", [pytest.param(one, id=one.id, marks=[pytest.mark.slow] if one.cost == "T2" else []) for one in ALL.values()])
 def test_smoke_runs_and_is_judged_and_drawn_from_the_store_alone(
     experiment: Experiment, smoke_store: Path, data: Path | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

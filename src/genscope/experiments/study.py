@@ -34,6 +34,7 @@ class Study:
         budget: ``fast``, ``default`` or ``paper``, as in ``assess``.
         target: the column to predict: ``gap``, ``test_error``, or one of ``Trained.numbers``.
         axes: hyper-parameters for the statistics along axes; default those that vary.
+        group: hyper-parameter that may explain everything by itself (label noise, data size): correlations are then also taken within its values.
         version: raised when the training function changes, so that networks are trained again.
         needs: data folders without which nothing can run.
     """
@@ -46,6 +47,7 @@ class Study:
     budget: str = "fast"
     target: str = "gap"
     axes: Sequence[str] | None = None
+    group: str | None = None
     version: int = 1
     needs: tuple[str, ...] = ()
 
@@ -253,7 +255,7 @@ def _ranked(chosen: Study, rows: Sequence[Mapping[str, Any]], notes: Sequence[st
     barred = settings | {"model", chosen.target, *ERRORS, *_seen_test_data()}
     candidates = [name for name in names if name not in barred and _has_numbers(columns[name])]
     axes = [name for name in (chosen.axes if chosen.axes is not None else chosen.varied) if name in columns]
-    result = rank(columns, target=chosen.target, measures=candidates, axes=axes, seed=seed)
+    result = rank(columns, target=chosen.target, measures=candidates, axes=axes, group=chosen.group, seed=seed)
     left_out = f"{len(chosen.settings) - len(rows)} of {len(chosen.settings)} networks are not finished"
     extra = [left_out] if len(rows) < len(chosen.settings) else []
     tail = {**result.tail, "notes": [*extra, *notes, *result.tail["notes"]], "models": [dict(row) for row in rows]}
