@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 import torch
 
-from genscope.training.tree_fit import FitPlan, Points, fit_stack
+from genscope.training.tree_fit import FitPlan, Points, errors_of, fit_stack
 from genscope.training.tree_networks import StackedNetwork, shape_of
 from genscope.training.tree_target import TreeTarget
+
+# nodes feed nodes: large weights that cancel on the exact inner values would not cancel on approximate ones
+_RIDGE = 1e-5
 
 
 def built_tree(
@@ -41,14 +44,19 @@ def built_tree(
     tree = StackedNetwork(shape_of("tree_shared", target.variables, width), generators, activation)
     values = pool.inputs.double().expand(len(generators), *pool.inputs.shape)
     for level in range(len(target.scales)):
-        reached = target.level(level, values)
+        above = target.level(level, values)
         node = StackedNetwork(shape_of("shallow", 2, width), generators, activation)
         # the first pair of a level stands for all: its nodes see inputs of the same distribution
-        fit_stack(node, Points(values[:, :, :2].float(), reached[:, :, 0].float()), plan, order)
+        fit_stack(node, Points(values[:, :, :2].float(), above[:, :, 0].float()), plan, order, _RIDGE)
         with torch.no_grad():
             for place in (0, 1):
                 tree.weights[2 * level + place].copy_(node.weights[place])
                 tree.biases[2 * level + place].copy_(node.biases[place])
-        values = reached
+        values = above
+    composed, reached = [value.detach().clone() for value in tree.parameters()], errors_of(tree, pool)[0]
     fit_stack(tree, pool, FitPlan(plan.steps, plan.batch, plan.learning_rate / 10), order)
+    with torch.no_grad():
+        worse = ~(errors_of(tree, pool)[0] <= reached)
+        for value, before in zip(tree.parameters(), composed, strict=True):
+            value[worse] = before[worse]
     return tree

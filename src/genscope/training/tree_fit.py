@@ -32,7 +32,7 @@ class Points:
     values: Tensor
 
 
-def fit_stack(network: StackedNetwork, pool: Points, plan: FitPlan, order: torch.Generator) -> None:
+def fit_stack(network: StackedNetwork, pool: Points, plan: FitPlan, order: torch.Generator, ridge: float = 1e-10) -> None:
     """Train ``network`` in place on squared error.
 
     Every network of the stack has its own gradient: the sum over the stack has independent parts, and Adam works entry by entry. The last layer is
@@ -52,7 +52,7 @@ def fit_stack(network: StackedNetwork, pool: Points, plan: FitPlan, order: torch
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-    solve_last_layer(network, pool)
+    solve_last_layer(network, pool, ridge=ridge)
 
 
 @torch.no_grad()
