@@ -34,7 +34,7 @@ def error_picture(rows: Sequence[Row], lines: Sequence[Row], guides: Sequence[Ro
         f"Log-log plots of error against number of units for n = {', '.join(map(str, panels))}, one line per architecture.",
         "Root-mean-square error over the target's standard deviation on fresh points; geometric mean over seeds, bars 95 % (Student's t over seeds). "
         "Lines are least-squares fits; grey lines have the theorem's slopes −m/2 (dashed, trees) and −m/n (dotted, shallow) and only their slope "
-        "means anything. Networks at one place of the sweep have nearly equal numbers of parameters.",
+        "means anything. Shallow, deep and free trees at one place of the sweep have nearly equal numbers of parameters.",
         partial(_draw_errors, rows, lines, guides, panels),
     )
 
@@ -101,7 +101,7 @@ def exponent_picture(exponents: Sequence[Row]) -> Picture:
 
 
 def _draw_exponents(exponents: Sequence[Row], theme: Theme) -> "Figure":
-    figure, axes = new_figure(theme, 6.4, 4.0)
+    figure, axes = new_figure(theme, 8.6, 3.6)
     panels = sorted({row["variables"] for row in exponents})
     for index, name in enumerate(NAMES):
         known = [row for row in exponents if row["architecture"] == name and row["exponent"] is not None]

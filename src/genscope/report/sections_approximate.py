@@ -22,7 +22,7 @@ _KEYS = {
     "n_networks": "Networks trained",
 }
 _NOTES = {"largest_excess": "error of a trained over a built tree; above 1 it is optimization error", "exponent_difference": "paired by seed"}
-_ERROR_KEYS = ("architecture", "variables", "n_units", "error", "error_low", "error_high")
+_ERROR_KEYS = ("n_units", "error", "error_low", "error_high")
 
 
 def approximate_sections(result: Result) -> list[Section]:
@@ -31,7 +31,8 @@ def approximate_sections(result: Result) -> list[Section]:
     rows = _usable(result.rows, ("architecture", "variables"))
     return parts.present(
         parts.key_numbers(result.summary, list(_KEYS), _KEYS, _NOTES),
-        pictures_section(_error_pictures(result, rows, exponents), "errors", "Error against units"),
+        _errors(result, rows),
+        _by_dimension(exponents),
         _exponents(exponents),
         _optimization(_usable(result.tail.get("optimization"), ("architecture", "variables"))),
         *_counts(_usable(result.tail.get("unit_counts"), ("variables", "degree", "tree", "shallow", "shallow_composed"))),
@@ -58,16 +59,17 @@ def _usable(entries: Any, keys: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _error_pictures(result: Result, rows: Sequence[Row], exponents: Sequence[Row]) -> list[Any]:
-    drawn = [_ordered(_numbers(row, _ERROR_KEYS[2:]), "error_low", "error", "error_high") for row in rows if row["architecture"] in NAMES]
+def _errors(result: Result, rows: Sequence[Row]) -> Section | None:
+    drawn = [_ordered(_numbers(row, _ERROR_KEYS), "error_low", "error", "error_high") for row in rows if row["architecture"] in NAMES]
     drawn = [row for row in drawn if (row["error"] or 0) > 0 and (row["n_units"] or 0) > 0]
     lines, guides = (_drawable(result.curves.get(name)) for name in ("lines", "guides"))
-    shown = [
-        _ordered(_numbers(row, ("exponent", "low", "high", "theorem")), "low", "exponent", "high")
-        for row in exponents
-        if row["architecture"] in NAMES
-    ]
-    return [*([error_picture(drawn, lines, guides)] if drawn else []), *([exponent_picture(shown)] if shown else [])]
+    return pictures_section([error_picture(drawn, lines, guides)] if drawn else [], "errors", "Error against units")
+
+
+def _by_dimension(exponents: Sequence[Row]) -> Section | None:
+    keys = ("exponent", "low", "high", "theorem")
+    shown = [_ordered(_numbers(row, keys), "low", "exponent", "high") for row in exponents if row["architecture"] in NAMES]
+    return pictures_section([exponent_picture(shown)] if shown else [], "dimension", "Exponents against n")
 
 
 def _numbers(row: Row, keys: Sequence[str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def approximation_summary(rows: Sequence[Row], exponents: Sequence[Row], optimiz
                 "exponent_difference_low": difference.low,
                 "exponent_difference_high": difference.high,
             }
-    worst = max((row for row in optimization if row["excess"] is not None), key=lambda row: row["excess"], default=None)
+    worst = max((row for row in optimization if row["excess"] is not None), key=lambda row: (row["excess_low"] or 0.0, row["excess"]), default=None)
     summary["n_inversions"] = sum(row["n_inversions"] for row in optimization)
     summary["largest_excess"] = worst["excess"] if worst else None
     summary["verdict"] = _verdict(n, tree, shallow, difference)
