@@ -1,7 +1,11 @@
 """Patience, the best epoch, splits, restarts."""
 
+import importlib.util
 import math
+from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 
 from genscope.errors import UsageError
@@ -52,3 +56,24 @@ def test_impossible_rules_are_refused() -> None:
     for chosen in ({"patience": 0}, {"min_delta": -1.0}, {"split": "test"}):
         with pytest.raises(UsageError):
             StopOnNormalizedLoss(**chosen)
+
+
+def test_the_example_measures_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed (genscope[digits])")
+    example = _example()
+    (sentence,) = example.main(["--noise", "0.4", "--seeds", "2", "--epochs", "3", "--patience", "1"])
+    told = capsys.readouterr().out
+    assert sentence.startswith("Stopping by the normalized validation loss is ") and "40% random labels, 2 seeds" in told
+    assert all(rule in told for rule in example.RULES)
+    assert example.words(np.array([-2.0, -2.1, -1.9])) == "better"
+    assert example.words(np.array([2.0, 2.1, 1.9])) == "worse"
+    assert example.words(np.array([-1.0, 1.0, 0.1])) == "neither better nor worse"
+
+
+def _example() -> ModuleType:
+    path = Path(__file__).parents[2] / "examples" / "early_stopping.py"
+    spec = importlib.util.spec_from_file_location("early_stopping_example", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -14,6 +14,8 @@ import genscope
 from genscope.errors import GenscopeError, UnsupportedInput, UsageError
 from genscope.training.early_stopping import StopOnNormalizedLoss
 from genscope.training.models import cifar_resnet
+from genscope.training.monitor_budget import Account
+from genscope.training.monitor_layers import Spectra
 
 
 def test_a_record_agrees_with_hand_computation() -> None:
@@ -95,6 +97,40 @@ def test_layers_are_looked_at_only_when_due() -> None:
     assert ["log_spectral_norm" in record["layers"]["2"] for record in records] == [True, False, False, True, False, False, True]
     with watched(net, layers_every=0) as monitor:
         assert "log_spectral_norm" not in train(net, monitor, steps=1)[0]["layers"]["2"]
+
+
+def test_spectra_wait_until_the_budget_allows_them() -> None:
+    class Purse(Account):
+        rich = False
+
+        def allows(self, seconds: float) -> bool:
+            return self.rich
+
+    net, purse = small_net(), Purse(0.05)
+    spectra = Spectra(net, 2, purse)
+    assert spectra.look(1) == ({}, {})
+    purse.rich = True
+    found, _ = spectra.look(2)
+    assert sorted(found) == ["0", "2", "4"] and found["0"]["log_frobenius_norm"] > 0
+    assert spectra.look(2) == ({}, {})
+    assert sorted(spectra.look(3)[0]) == ["0", "2", "4"]  # due two steps after the look began
+
+
+def test_an_epoch_before_any_step_learns_from_its_data() -> None:
+    net = small_net()
+    x, y = some_data(32)
+    with watched(net) as monitor:
+        record = monitor.epoch(train=(x, y))
+    with torch.no_grad():
+        expected = F.cross_entropy(net(x).double() / product_norm(net), y)
+    assert record["train"]["normalized_loss"] == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_a_training_step_is_not_measured_more_often_than_the_budget_allows() -> None:
+    net = small_net()
+    with watched(net, every=1, budget=1e-6) as monitor:
+        measured = [record is not None for record in train(net, monitor, steps=40)]
+    assert measured[0] and sum(measured) < 12
 
 
 def test_training_is_the_same_with_and_without() -> None:

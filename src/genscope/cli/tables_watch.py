@@ -1,5 +1,6 @@
 """The state of a run for people: alarms, then one line per number with its course, then the layers."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -97,14 +98,15 @@ def follow_run(read: Callable[[], "Result"], every: float, *, layers: bool = Fal
         layers: as in :func:`show_run`.
     """
     screen = console()
-    while True:
-        result = read()
-        if screen.is_terminal:
-            screen.clear()
-        show_run(result, layers=layers, screen=screen)
-        if result.head["state"] not in ("running", "silent"):
-            return
-        time.sleep(every)
+    with contextlib.suppress(KeyboardInterrupt):  # the run goes on, only the looking ends
+        while True:
+            result = read()
+            if screen.is_terminal:
+                screen.clear()
+            show_run(result, layers=layers, screen=screen)
+            if result.head["state"] not in ("running", "silent"):
+                return
+            time.sleep(every)
 
 
 def _show_alarms(screen: "Console", result: "Result") -> None:
