@@ -122,8 +122,7 @@ def _commands() -> list[tuple[str, click.Command]]:
             context = click.Context(command, info_name=name)
             members = {f"{name} {one}": command.get_command(context, one) for one in command.list_commands(context)}
             found |= {title: member for title, member in members.items() if member is not None}
-        else:
-            found[name] = command
+        found[name] = command
     return sorted(found.items())
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +147,7 @@ def _one_by_one(worker: Callable[[Tile], Any], tiles: Sequence[Tile]) -> Iterato
 
 def _read(path: Path) -> tuple[str, np.ndarray, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
             return str(held["identity"]), held["values"], held["done"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StoreError(f"{path.parent.name}/{path.name} is damaged ({type(error).__name__}); delete it to begin anew.") from None

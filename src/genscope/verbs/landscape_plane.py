@@ -17,7 +17,7 @@ from genscope.landscape.surface import Partial, grid_coordinates, symmetric_axis
 from genscope.measures.ingredients.hessian_operator import hessian_of
 from genscope.verbs.landscape_models import params_of, trajectory_reader
 from genscope.verbs.landscape_reach import reach_of
-from genscope.verbs.landscape_subject import How, Subject, numbers, open_subject, point_rows
+from genscope.verbs.landscape_subject import How, Subject, numbers, open_subject, point_rows, values_at_zero
 
 POINTS, MARGIN, HESSIAN_EXAMPLES = 25, 0.25, 512
 KINDS = ("random", "hessian")
@@ -144,7 +144,7 @@ def _with_zero(axis: np.ndarray) -> np.ndarray:
 def _result(subject: Subject, plane: Plane, kind: str, reach: Range, axes: Sequence[np.ndarray], partial: Partial) -> Result:
     places = [{"x": float(x), "y": float(y)} for x, y in grid_coordinates(axes)]
     cells = point_rows(places, partial)
-    head = subject.head()
+    head = subject.head(values_at_zero(grid_coordinates(axes), partial))
     head |= {"kind": kind, "directions": [one.as_dict() for one in plane.directions], "cosine": cosines(plane.directions)[0][1]}
     head |= {"shape": [len(axis) for axis in axes], "radius": reach.radius, "marks": _marks(subject, plane, kind)}
     losses = partial.values[:, 0]

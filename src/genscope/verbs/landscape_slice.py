@@ -12,7 +12,7 @@ from genscope.landscape.auto_range import Range
 from genscope.landscape.directions import Direction, cosines, gaussian_directions
 from genscope.landscape.surface import Partial, symmetric_axis, tiles_of
 from genscope.verbs.landscape_reach import reach_of
-from genscope.verbs.landscape_subject import How, Subject, open_subject, point_rows
+from genscope.verbs.landscape_subject import How, Subject, open_subject, point_rows, values_at_zero
 
 POINTS, DIRECTIONS, TILE = 51, 5, 17
 
@@ -79,7 +79,7 @@ def landscape_slice(
 def _result(subject: Subject, directions: Sequence[Direction], reach: Range, axis: np.ndarray, partial: Partial) -> Result:
     places = [{"direction": k, "t": float(t)} for k in range(len(directions)) for t in axis]
     rows = point_rows(places, partial)
-    head = subject.head()
+    head = subject.head(values_at_zero(np.tile(axis, len(directions))[:, None], partial))
     head |= {"directions": [one.as_dict() for one in directions], "cosines": cosines(directions), "radius": reach.radius}
     losses = partial.values[:, 0].reshape(len(directions), len(axis))
     head["summary"] = {**_summary(head, losses), "n_points": len(rows), "n_failed": sum(row["status"] == "failed" for row in rows)}

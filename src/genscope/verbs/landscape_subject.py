@@ -17,7 +17,7 @@ from genscope.core.results import Result
 from genscope.errors import GenscopeError
 from genscope.landscape.choice import fastest
 from genscope.landscape.evaluator import MEMORY, Evaluator
-from genscope.landscape.readings import Readings
+from genscope.landscape.readings import Readings, from_array
 from genscope.landscape.surface import Partial, Progress, Tile, evaluate_tiles, stored_identity
 from genscope.measures.ingredients.losses import scores_of
 from genscope.networks.functional import Network
@@ -76,11 +76,16 @@ class Subject:
         given = self.how.get("out")
         return None if given is None else Path(given)
 
-    def head(self) -> dict[str, Any]:
-        """What every landscape result begins with."""
+    def head(self, at_centre: np.ndarray | None = None) -> dict[str, Any]:
+        """What every landscape result begins with.
+
+        Args:
+            at_centre: readings of the trained weights within the surface, so that the two are the same to the bit.
+        """
         about = {"n_examples": self.evaluator.n_examples, "n_classes": self.n_classes, "loss": self.loss}
-        trained = self.evaluator.frozen().centre()
-        centre = self.evaluator.centre()
+        known = at_centre is not None and np.isfinite(at_centre[0])
+        centre = from_array(at_centre[None]) if known and at_centre is not None else self.evaluator.centre()
+        trained = self.evaluator.frozen().centre() if self.evaluator.bn_policy in ("recalibrate", "batch") else centre
         facts = {"n_params": self.network.n_params, "evaluation": dict(self.evaluator.facts)}
         return {"model": self.network.name, "data": about, **facts, "centre": numbers(centre, 0), "trained": numbers(trained, 0)}
 
@@ -177,6 +182,12 @@ def status_of(loss: float, done: bool) -> tuple[str, str]:
     if np.isnan(loss):
         return "failed", "the loss is NaN here"
     return ("failed", "the loss is infinite here") if np.isinf(loss) else ("ok", "")
+
+
+def values_at_zero(coordinates: np.ndarray, partial: Partial) -> np.ndarray | None:
+    """The readings of the point whose coordinates are all zero, where the surface has it and it is done."""
+    found = np.flatnonzero((coordinates == 0).all(1) & partial.done)
+    return partial.values[found[0]] if len(found) else None
 
 
 def point_rows(places: Sequence[Mapping[str, Any]], partial: Partial) -> list[dict[str, Any]]:
