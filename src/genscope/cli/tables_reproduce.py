@@ -49,18 +49,11 @@ def show_verdict(result: "Result", *, first: bool = True) -> None:
 def show_listing(rows: Sequence[Mapping[str, Any]]) -> None:
     """Every experiment with its cost, state and verdict."""
     screen = console()
-    columns = [Column("id", "left"), Column("source", "left", 3), Column("title", "left", 1), Column("cost", "left"), Column("runs", "right", 2)]
-    table = [
-        [
-            row["id"],
-            row["source"],
-            display_name(row["title"], 60),
-            row["cost"],
-            f"{row['n_finished']}/{row['n_cells']}",
-            row["verdict"] or row["state"],
-        ]
-        for row in rows
-    ]
+    columns = [Column("id", "left"), Column("title", "left"), Column("cost", "left"), Column("runs", "right", 2)]
+    table = []
+    for row in rows:
+        runs = f"{row['n_finished']}/{row['n_cells']}"
+        table.append([row["id"], display_name(row["title"], 70), row["cost"], runs, row["verdict"] or row["state"]])
     screen.print(fitted_table([*columns, Column("verdict", "left")], table, screen.width))
 
 

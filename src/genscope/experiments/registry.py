@@ -3,6 +3,8 @@
 import difflib
 import functools
 import importlib
+import importlib.abc
+import importlib.util
 import pkgutil
 import re
 
@@ -20,11 +22,21 @@ def experiments() -> dict[str, Experiment]:
     """
     found: dict[str, Experiment] = {}
     for module in sorted(pkgutil.iter_modules(papers.__path__), key=lambda module: module.name):
-        for experiment in getattr(importlib.import_module(f"{papers.__name__}.{module.name}"), "EXPERIMENTS", ()):
+        name = f"{papers.__name__}.{module.name}"
+        if not _offers_experiments(name):
+            continue
+        for experiment in getattr(importlib.import_module(name), "EXPERIMENTS", ()):
             if experiment.id in found:
                 raise UsageError(f"Two experiments are called {experiment.id}.")
             found[experiment.id] = experiment
     return dict(sorted(found.items(), key=lambda item: _order(item[0])))
+
+
+def _offers_experiments(name: str) -> bool:
+    """Whether the module says ``EXPERIMENTS = …``; what only holds shared runs is not imported for the list."""
+    spec = importlib.util.find_spec(name)
+    source = spec.loader.get_source(name) if spec is not None and isinstance(spec.loader, importlib.abc.InspectLoader) else None
+    return source is None or re.search(r"^EXPERIMENTS\b", source, re.MULTILINE) is not None
 
 
 def find_experiment(text: str) -> Experiment:
