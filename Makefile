@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: demo test lint types docs bench clean
+.PHONY: demo demo-landscape test lint types docs bench clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,9 @@ $(VENV)/.test: $(VENV)/.demo
 
 demo: $(VENV)/.demo  ## train a small zoo, analyze and compare it, rank the measures, draw the reports
 	$(BIN)/python examples/demo.py $(OUT)
+
+demo-landscape: $(VENV)/.demo  ## train a good and a poisoned network, draw boundaries, slices and basins side by side
+	$(BIN)/python examples/demo_landscape.py $(OUT)-landscape
 
 test: $(VENV)/.test  ## the whole suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -43,4 +46,4 @@ bench: $(VENV)/.demo $(VENV)-peer/.done  ## compare with WeightWatcher 0.7.7 fro
 	$(BIN)/python benchmarks/against_weightwatcher.py --peer $(VENV)-peer/bin/python
 
 clean:
-	rm -rf $(VENV) $(VENV)-peer $(OUT) site build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-peer $(OUT) $(OUT)-landscape site build dist .pytest_cache .mypy_cache .ruff_cache

@@ -27,6 +27,10 @@ def command(model_text: str, gif_path: str | None, **given: Any) -> None:
     from genscope.verbs.landscape_boundary import landscape_boundary
 
     options = {name: given.pop(name) for name in ("through", "points", "extent", "examples", "frames", "amplitude")}
+    if gif_path and options["frames"] == 0:
+        raise click.UsageError("--gif needs frames; leave out --frames 0.")
+    if gif_path and options["frames"] is None:
+        options["frames"] = 24
     result = run_landscape(landscape_boundary, "mapping", model_text, given, show_boundary, with_test=True, **options)
     if gif_path:
         from genscope.cli.output import say
