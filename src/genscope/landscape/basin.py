@@ -12,6 +12,7 @@ from genscope.landscape.radius import Cutoff, Guess, SearchSettings, first_cross
 from genscope.landscape.rays import Rays
 
 BATCH = 128
+FIRST = 32  # rays of the first batch, which has to scan because nothing is known yet
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def basin_rays(
     found = done
     while found is None or len(found) < len(rays.seeds):
         start = 0 if found is None else len(found)
-        part = rays.batch(start, min(start + batch, len(rays.seeds)))
+        size = batch if start else min(batch, FIRST)
+        part = rays.batch(start, min(start + size, len(rays.seeds)))
         rng = generator_for(seed, "basin checks", rays.proposal.name, str(start))
         guess = None if found is None else found.guess
         crossings = first_crossings(criteria.along(part.directions), len(part.lengths), cutoffs, settings, rng, guess)

@@ -36,12 +36,18 @@ class Chain:
     steps: tuple[Step, ...]
 
     def logits(self, points: Params, x: Any) -> Tensor:
-        """Outputs ``[points, examples, classes]`` of stacked parameters ``[points, ...]``."""
-        first = self.steps[0]
-        weight = _oriented(points[first.weight], first)
-        inputs = self.prepare(x)
-        hidden = torch.matmul(inputs.expand(len(weight), *inputs.shape), weight)
-        return self._rest(points, hidden if first.bias is None else hidden.add_(points[first.bias].unsqueeze(1)))
+        """Outputs ``[points, examples, classes]`` of stacked parameters ``[points, ...]``.
+
+        Activations are held as ``[points, features, examples]``, so that the weights multiply from the left as they are stored: for layers of some
+        tens of units that is nearly twice as fast.
+        """
+        hidden = self.prepare(x).T.unsqueeze(0).expand(len(points[self.steps[0].weight]), -1, -1)
+        for step in self.steps:
+            weight = points[step.weight]
+            weight = weight.transpose(-1, -2) if step.transposed else weight
+            product = torch.bmm(weight, hidden) if step.bias is None else torch.baddbmm(points[step.bias].unsqueeze(2), weight, hidden)
+            hidden = _applied(step, product)
+        return hidden.transpose(1, 2)
 
     def first_images(self, origin: Params, directions: Sequence[Params], x: Any) -> Tensor:
         """The first layer's image of the inputs under w and under each direction, ``[1 + K, examples, width]``."""

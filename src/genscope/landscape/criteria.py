@@ -1,6 +1,7 @@
 """What may end a basin: the loss, its rise, the error rate, or the divergence from the outputs at the centre; all from one pass."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ CRITERIA: Mapping[str, str] = {
     "error": "training error rate",
     "kl": "mean KL divergence of the predicted classes from those at the weights, in nats",
 }
+# Stacked points of more parameters than this leave the cache: sixteen of some thousand each are fastest, single ones of large networks.
+_CACHED = 2**16
 Score = Callable[[Tensor, Tensor], Tensor]
 Logits = Callable[[Mapping[str, Tensor]], Tensor]
 
@@ -46,14 +49,17 @@ class Criteria:
         errors: the same for 0–1 errors.
         names: criteria to compute.
         chunk: points per call of ``logits``.
+        workers: threads that evaluate chunks side by side.
     """
 
     def __init__(
-        self, logits: Logits, params: Mapping[str, Tensor], labels: Tensor, losses: Score, errors: Score, names: Sequence[str], chunk: int = 64
-    ) -> None:
+        self, logits: Logits, params: Mapping[str, Tensor], labels: Tensor, losses: Score, errors: Score, names: Sequence[str],
+        chunk: int = 64, workers: int = 1,
+    ) -> None:  # fmt: skip
         self.logits, self.params, self.labels, self.losses, self.errors = logits, params, labels, losses, errors
-        self.names, self.chunk = tuple(dict.fromkeys(names)), max(1, chunk)
+        self.names, self.workers = tuple(dict.fromkeys(names)), workers
         self.flat = flattened(params)
+        self.chunk = max(1, min(chunk, _CACHED // self.flat.numel()) if chunk > 1 else 1)
         with torch.no_grad():
             reference = logits(named(self.flat[None], params))
         self.reference = _log_probabilities(reference[0].double()) if "kl" in self.names else None
@@ -64,8 +70,15 @@ class Criteria:
 
     def at(self, points: Tensor) -> np.ndarray:
         """``[points, criteria]`` in float64 at ``[points, n_total]``."""
+        parts = points.split(self.chunk)
+        if self.workers == 1 or len(parts) == 1:
+            return np.concatenate([self._evaluated(part) for part in parts])
+        with ThreadPoolExecutor(self.workers) as pool:
+            return np.concatenate(list(pool.map(self._evaluated, parts)))
+
+    def _evaluated(self, points: Tensor) -> np.ndarray:
         with torch.no_grad():
-            return np.concatenate([self._values(self.logits(named(part, self.params))) for part in points.split(self.chunk)])
+            return self._values(self.logits(named(points, self.params)))
 
     def along(self, directions: Tensor) -> Field:
         """The field of :func:`genscope.landscape.radius.first_crossings` on rays from the centre."""

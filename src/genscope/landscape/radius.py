@@ -211,8 +211,8 @@ class _Search:
             lo, low = np.where(above, lo, x), np.where(above, low, f)
             hi, high = np.where(above, x, hi), np.where(above, f, high)
             root, wild = _secant(lo, hi, low, high)
-            # The error of the next secant step is about the product of its two distances (and of half the curvature, of order 1 here).
-            near = ~wild & (not cutoff.steps) & ((root - lo) * (hi - root) <= self.settings.rtol / 4)
+            # The error of the next secant step is about the product of its two distances (times half the curvature, of order 1 here).
+            near = ~wild & (not cutoff.steps) & ((root - lo) * (hi - root) <= self.settings.rtol / 3)
             done = near | (hi - lo <= self.settings.rtol)
             found[rows[done]] = np.where(wild | cutoff.steps, (lo + hi) / 2, root)[done]
             slope[rows[done]] = ((high - low) / np.maximum(hi - lo, 1e-300))[done]

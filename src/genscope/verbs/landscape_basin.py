@@ -19,7 +19,7 @@ from genscope.verbs.basin_result import basin_result
 from genscope.verbs.basin_run import run_stages
 from genscope.verbs.basin_stages import RayStore, Stages, request_key
 from genscope.verbs.basin_volumes import ESTIMATORS
-from genscope.verbs.landscape_subject import How, open_subject
+from genscope.verbs.landscape_subject import How, intra_op_threads, open_subject
 
 CUTOFFS = ("loss:0.1", "loss:0.5", "loss:1")
 
@@ -68,7 +68,7 @@ def landscape_basin(
     edges = parsed_edges(cutoffs)
     _check(directions, estimators)
     subject = open_subject(model, data, how)
-    criteria = criteria_of(subject.evaluator, how.get("loss", "cross_entropy"), edges)
+    criteria = criteria_of(subject.evaluator, how.get("loss", "cross_entropy"), edges, how.get("jobs", 1))
     places = coordinates_of(subject.network.params, coordinates)
     given = {
         "cutoffs": [f"{edge.criterion}:{edge.cutoff:g}" for edge in edges], "directions": directions, "coordinates": coordinates,
@@ -78,7 +78,8 @@ def landscape_basin(
     store = RayStore(subject.out, request_key({**given, **subject.digests}))
     stages = Stages(criteria, _settings(criteria, places, options), store, subject.seed, how.get("progress"))
     try:
-        found = run_stages(stages, subject, places, edges, given)
+        with intra_op_threads(1 if how.get("jobs", 1) > 1 else None):
+            found = run_stages(stages, subject, places, edges, given)
     finally:
         store.flush()
     return basin_result(subject, found, given)
@@ -103,11 +104,11 @@ def parsed_edges(cutoffs: Sequence[str | float]) -> list[Edge]:
     return list(dict.fromkeys(found))
 
 
-def criteria_of(evaluator: Evaluator, loss: str, edges: Sequence[Edge]) -> Criteria:
+def criteria_of(evaluator: Evaluator, loss: str, edges: Sequence[Edge], workers: int = 1) -> Criteria:
     """The criteria that the edges need, from the evaluator's own outputs."""
     return Criteria(
         evaluator.backend.logits, evaluator.network.params, evaluator.data.labels, lambda logits, y: example_losses(loss, logits, y), example_errors,
-        [edge.criterion for edge in edges], evaluator.chunk,
+        [edge.criterion for edge in edges], evaluator.chunk, workers,
     )  # fmt: skip
 
 

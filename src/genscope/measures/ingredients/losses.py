@@ -35,6 +35,9 @@ def example_losses(loss: str, logits: Any, labels: Any) -> Any:
         if loss == "squared":
             return (signed - 1.0).square()
         return torch.exp(-signed) if loss == "exponential" else functional.softplus(-signed)
+    if logits.shape[-1] == 2 and loss in ("cross_entropy", "logistic"):
+        # One gap instead of a log-sum over one term: the same number.
+        return functional.softplus((logits[..., 0] - logits[..., 1]) * (2.0 * labels.to(logits.dtype) - 1.0))
     one_hot = functional.one_hot(labels, logits.shape[-1]).to(logits.dtype)
     if loss == "squared":
         return (logits - one_hot).square().sum(-1)
