@@ -20,7 +20,8 @@ from genscope.training.stacked import Progress
 from genscope.training.swiss_roll_pair import Pair, train_pair
 
 NAMES = ("good", "bad")
-EPOCHS, DIRECTIONS, SLICES = 6000, 1000, 10
+EPOCHS, DIRECTIONS, SLICES = 6000, 300, 10
+ESTIMATORS = ("naive", "diagonal")
 
 
 def main(folder: Path, epochs: int = EPOCHS, directions: int = DIRECTIONS) -> None:
@@ -41,11 +42,11 @@ def main(folder: Path, epochs: int = EPOCHS, directions: int = DIRECTIONS) -> No
         result.to_html(folder / f"boundary-{name}.html")
         write_animation(result, folder / f"boundary-{name}.gif")
     screen.rule("3. slices through the loss along the same filter-normalized directions")
-    slices = {name: genscope.landscape_slice(net, train, directions=SLICES, radius=0.5, points=101) for name, net in networks.items()}
+    slices = {name: genscope.landscape_slice(net, train, directions=SLICES, radius=0.5) for name, net in networks.items()}
     for name, result in slices.items():
         screen.print(f"  {name}: {result.summary['verdict']}")
     screen.rule("4. basins: radius first, volume where it can be believed")
-    basins = {name: genscope.landscape_basin(net, train, directions=directions) for name, net in networks.items()}
+    basins = {name: genscope.landscape_basin(net, train, directions=directions, estimators=ESTIMATORS) for name, net in networks.items()}
     for name, result in basins.items():
         screen.print(f"  {name}: {result.summary['verdict']}")
         result.to_html(folder / f"basin-{name}.html")

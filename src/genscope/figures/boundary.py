@@ -73,8 +73,10 @@ def maps_picture(maps: Sequence[tuple[str, Map]], title: str, caption: str) -> P
                 axes.set_axis_off()
                 continue
             name, shown = maps[index]
-            draw_map(axes, shown, theme, legend=index == 0, size=9.0)
+            draw_map(axes, shown, theme, legend=False, size=9.0)
             axes.set_title(name)
+        handles, labels = grid.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, labelcolor=theme.ink, fontsize=9)
         return figure
 
     alt = f"{len(maps)} maps of predicted classes side by side: {', '.join(name for name, _ in maps)}."

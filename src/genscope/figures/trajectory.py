@@ -97,7 +97,8 @@ def _draw_runs(axes: "Axes", runs: Sequence[Run], theme: Theme, ink: str | None 
         # later checkpoints are more opaque, as in the paper's picture
         alpha = np.linspace(0.25, 1.0, len(x)) if run.path else np.full(len(x), 0.8)
         rgba = [(*to_rgb(colour), one) for one in alpha]
-        axes.scatter(x, y, s=16, color=rgba, marker=MARKERS[k % len(MARKERS)], linewidths=0, zorder=2, label=run.name)
+        axes.scatter(x, y, s=16, color=rgba, marker=MARKERS[k % len(MARKERS)], linewidths=0, zorder=2)
+        axes.scatter([], [], s=24, color=colour, marker=MARKERS[k % len(MARKERS)], label=run.name)
         if run.path:
             axes.scatter(x[:1], y[:1], s=52, marker="o", facecolors="none", edgecolors=colour, linewidths=1.4, zorder=3)
             axes.scatter(x[-1:], y[-1:], s=110, marker="*", color=colour, edgecolors=theme.ink, linewidths=0.6, zorder=4)

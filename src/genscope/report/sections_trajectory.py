@@ -93,7 +93,9 @@ def _principal_caption(result: Result) -> str:
     words = "Axes in units of the parameters, the mean of all checkpoints at the origin."
     null = result.head.get("random_walk")
     if isinstance(null, Mapping) and all(isinstance(null.get(key), int | float) for key in ("walk_low", "walk_high", "explained")):
-        words += f" Variance in the plane: {null['explained']:.1%}"
+        runs = _listed(result.head.get("runs"))
+        alone = f" of the run {text_of(runs[0].get('run'), 40)} by itself" if len(runs) > 1 else ""
+        words += f" Variance in the first two components{alone}: {null['explained']:.1%}"
         words += f"; random walks with steps of the same lengths: {null['walk_low']:.1%} to {null['walk_high']:.1%} (95 % of {null.get('walks')})."
         words += " A smooth curve is what a random walk draws too; only a share outside that range says more."
     return words

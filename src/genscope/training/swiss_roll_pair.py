@@ -48,7 +48,7 @@ class Pair:
 
 
 def train_pair(
-    seed: int = 0, *, beta: float = 0.35, epochs: int = 6000, learning_rate: float = 0.015, snapshots: int = 30,
+    seed: int = 0, *, beta: float = 0.2, epochs: int = 6000, learning_rate: float = 0.015, snapshots: int = 30,
     progress: Callable[[Progress], None] | None = None, problem: Problem | None = None,
 ) -> Pair:  # fmt: skip
     """Train the pair in one stack: the same initial weights, the same data and schedule, β = 0 and β = ``beta``.
