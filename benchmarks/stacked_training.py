@@ -42,6 +42,9 @@ def timed(function: Callable[[], Any]) -> tuple[float, float, Any]:
 
 def compare(build: Callable[[], Any], data: tuple[torch.Tensor, torch.Tensor], size: int | None, method: str | None, n: int, epochs: int) -> str:
     seeds = list(range(n))
+    # what PyTorch imports and compiles at the first step belongs to neither way
+    fit_stack(stack_from_seeds(build, seeds, method=method), batches_of(*data, size, seeds), StackedRecipe(1))
+    fit(build(), *data, Recipe(1, batch_size=size or len(data[1])))
     stack = stack_from_seeds(build, seeds, method=method)
     together = timed(lambda: fit_stack(stack, batches_of(*data, size, seeds), StackedRecipe(epochs)))
 
