@@ -1,5 +1,6 @@
 """The data of an evaluation, held in memory and cut into micro-batches of one size."""
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -31,6 +32,12 @@ class HeldData:
     def n_examples(self) -> int:
         """Number of examples."""
         return len(self.labels)
+
+    def in_batches_of(self, size: int) -> "HeldData":
+        """The same data in micro-batches of another size."""
+        found = copy.copy(self)
+        found.micro_batch = size
+        return found
 
     def micro_batches(self, size: int | None = None) -> list[Any]:
         """The inputs in order, at most ``size`` examples each."""
