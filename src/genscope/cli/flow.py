@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     help="A fixed ρ, B ρ and V (weight normalization), C plain W.",
 )
 @click.option("--loss", default=None, help="exponential, logistic or cross_entropy. [default: by the number of outputs]")
-@click.option("--until", default="40", show_default=True, metavar="END", help="End as ln(1+t), such as 60, or as '300 decades' of loss.")
+@click.option("--until", default="60", show_default=True, metavar="END", help="End as ln(1+t), such as 60, or as '300 decades' of loss.")
 @click.option("--rho", type=float, default=None, help="With --system A: the fixed product of the layers' norms. [default: by the data]")
 @click.option("--method", default="RK45", show_default=True, help="RK45, DOP853, RK23, Radau or LSODA.")
 @click.option("--rtol", type=float, default=1e-8, show_default=True, help="Relative tolerance per step.")

@@ -1,8 +1,9 @@
 """A homogeneous network and its data as one function of a flat float64 vector, layer by layer."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from genscope.core.seeds import generator_for
 from genscope.core.text import display_name
-from genscope.dynamics.dense import ValueAndGradient
+from genscope.dynamics.dense import ValueAndGradient, dense_gradient
 from genscope.dynamics.losses import gaps, log_loss
 from genscope.errors import UnsupportedInput
 from genscope.networks.functional import Network, cast, wrap_module
@@ -183,8 +184,9 @@ def homogeneous_problem(model: Any, x: Any, y: Any, *, name: str | None = None, 
     frozen = {key: tuple(parts) for key, parts in layers.items()}
     problem = HomogeneousProblem(name or network.name, _forward(network, one), frozen, inputs, _labels(y, outputs, one), flat.copy())
     _check_data(problem)
-    _require_homogeneity(problem, seed)
+    _require_homogeneity(problem, network, seed)
     problem.directions(problem.initial)
+    problem = replace(problem, fast=_dense_shortcut(problem, seed))
     return replace(problem, linear=is_linear(problem, seed), constant=() if inputs.ndim == 2 and inputs.shape[1] == 2 else None)
 
 
@@ -215,7 +217,7 @@ def euler_residuals(problem: HomogeneousProblem, weights: Array) -> Array:
     outputs = problem.logits(flat).detach()
     products = []
     if outputs.numel() * len(flat) <= _LARGEST_JACOBIAN:
-        jacobian = torch.autograd.functional.jacobian(problem.logits, flat)
+        jacobian = torch.autograd.functional.jacobian(problem.logits, flat, vectorize=problem.fast is not None)
         products = [jacobian[..., part] @ flat[part] for part in problem.slices]
     else:
         for part in problem.slices:
@@ -223,6 +225,24 @@ def euler_residuals(problem: HomogeneousProblem, weights: Array) -> Array:
             tangent[part] = flat[part]
             products.append(torch.func.jvp(problem.logits, (flat,), (tangent,))[1])
     return np.array([_relative(product - outputs, outputs) for product in products])
+
+
+def _dense_shortcut(problem: HomogeneousProblem, seed: int) -> ValueAndGradient | None:
+    """The quick gradient where the module turns out to be a plain dense network, by number at random weights."""
+    shapes = [parts[0][1] for parts in problem.layers.values() if len(parts) == 1]
+    if problem.x.ndim != 2 or len(shapes) != problem.depth or any(len(shape) != 2 for shape in shapes):
+        return None
+    widths = [problem.x.shape[1], *(shape[0] for shape in shapes)]
+    if any(shape != (rows, cols) for shape, (cols, rows) in zip(shapes, pairwise(widths), strict=True)):
+        return None
+    weights = generator_for(seed, "dynamics", "dense").standard_normal(problem.n_params)
+    value, gradient = problem.log_loss_and_gradient(weights, "exponential")
+    for activation in ("relu", "linear"):
+        quick = dense_gradient(widths, activation, problem.x.numpy(), problem.y.numpy())
+        other, slope = quick(weights, "exponential")
+        if abs(other - value) <= 1e-10 * (1 + abs(value)) and np.allclose(slope, gradient, rtol=1e-8, atol=1e-10 * np.abs(gradient).max()):
+            return quick
+    return None
 
 
 def _relative(difference: Tensor, reference: Tensor) -> float:
@@ -270,25 +290,27 @@ def _check_data(problem: HomogeneousProblem) -> None:
         raise UnsupportedInput("The weights hold NaN or infinite numbers; start from finite weights.")
 
 
-def _require_homogeneity(problem: HomogeneousProblem, seed: int) -> None:
+def _require_homogeneity(problem: HomogeneousProblem, network: Network, seed: int) -> None:
     """Refuse a network that is not of degree one in each layer, naming the layer."""
     draw = generator_for(seed, "dynamics", "homogeneity")
     weights = torch.from_numpy(draw.standard_normal(problem.n_params))
     with torch.no_grad():
         outputs = problem.logits(weights)
-        for (layer, parts), part in zip(problem.layers.items(), problem.slices, strict=True):
+        for layer, part in zip(problem.layers, problem.slices, strict=True):
             scaled = weights.clone()
             scaled[part] *= _FACTOR
             error = _relative(problem.logits(scaled) - _FACTOR * outputs, _FACTOR * outputs)
             if not error < _TOLERANCE:
-                raise UnsupportedInput(_refusal(layer, parts, problem))
+                raise UnsupportedInput(_refusal(layer, problem, network))
 
 
-def _refusal(layer: str, parts: Sequence[tuple[str, tuple[int, ...]]], problem: HomogeneousProblem) -> str:
+def _refusal(layer: str, problem: HomogeneousProblem, network: Network) -> str:
+    modules = network.module.named_modules() if network.module is not None else ()
+    norms = [f"{name or 'the whole'}: {type(module).__name__}" for name, module in modules if "Norm" in type(module).__name__]
     biases = [name for group in problem.layers.values() for name, shape in group if len(shape) <= 1 and name.rpartition(".")[2] == "bias"]
-    hint = f" (it has {'a bias' if len(biases) == 1 else 'biases'}: {display_name(biases[0], 40)})" if biases else ""
-    kind = "normalization layer" if all(len(shape) <= 1 for _, shape in parts) else "layer"
+    found = f"normalization ({norms[0]})" if norms else f"a bias ({biases[-1]})" if biases else ""
+    hint = f"; it has {display_name(found, 60)}" if found else ""
     return (
-        f"The network is not positively homogeneous in {kind} {display_name(layer, 60)}{hint}: flows need f(c·W_k) = c·f(W_k) in each layer, so use "
+        f"The network is not positively homogeneous in layer {display_name(layer, 60)}{hint}: flows need f(c·W_k) = c·f(W_k) in each layer, so use "
         "bias=False after the first layer, no normalization, ReLU or linear activations, and no skip connections."
     )

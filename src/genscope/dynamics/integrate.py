@@ -15,7 +15,8 @@ from genscope.errors import GenscopeError, UsageError
 METHODS = ("RK45", "DOP853", "RK23", "Radau", "LSODA")
 REACHED, STATIONARY, BUDGET, DIVERGED = "reached", "stationary", "budget", "diverged"
 _HALVINGS = 12
-_STILL = 1e-9
+_STILL = 1e-7
+_RISE = 1e-9  # of log L, what rounding may do
 _SMOOTH = 600  # gradients that a stretch may take before it counts as sliding along a kink
 _TRIAL, _RETRY = 40, 16
 _SLIDING_STEPS, _SLIDING_STEP = 32, 0.02
@@ -114,8 +115,11 @@ def integrate(flow: Flow, start: Point, plan: Plan, ending: Ending) -> Iterator[
         if point.tau >= plan.until or log_loss <= -plan.decades * math.log(10):
             ending.word, ending.sentence = REACHED, ""
             return
-        if flow.system == "A" and _is_still(flow, point.state, gradient):
-            ending.word, ending.sentence = STATIONARY, f"The directions stand still from ln(1+t) = {point.tau:.4g} on."
+        if not gradient.any():
+            ending.word, ending.sentence = STATIONARY, f"The gradient is exactly zero from ln(1+t) = {point.tau:.4g} on: every unit is dead."
+            return
+        if _is_still(flow, point.state, gradient):
+            ending.word, ending.sentence = STATIONARY, f"The flow stands still from ln(1+t) = {point.tau:.4g} on: a stationary point."
             return
         if point.n_evaluations >= plan.max_evaluations:
             ending.word = BUDGET
@@ -123,25 +127,48 @@ def integrate(flow: Flow, start: Point, plan: Plan, ending: Ending) -> Iterator[
             return
         onward = advance(flow, point, next_time(point.tau), plan, ending)
         if onward is None:
+            if _is_still(flow, point.state, gradient, 1e4):
+                ending.word, ending.sentence = STATIONARY, f"The flow stands still at ln(1+t) = {point.tau:.4g} as far as its kinks let it."
+                return
             ending.word = DIVERGED
-            ending.sentence = f"The integration fails beyond ln(1+t) = {point.tau:.6g}; the last good state is kept."
+            ending.sentence = (
+                f"The integration ends at ln(1+t) = {point.tau:.6g}: beyond, the flow changes direction too fast to follow (a plateau with kinks, or "
+                "tolerances too wide); the last good state is kept."
+            )
             return
         point = onward
         yield point
 
 
 def advance(flow: Flow, point: Point, end: float, plan: Plan, ending: Ending) -> Point | None:
-    """From ``point`` to ``end``, in halves where needed."""
-    length, step = end - point.tau, point.step
-    for _ in range(_HALVINGS):
-        goal = point.tau + length
-        last = goal >= end
-        tried = _solve(flow, replace(point, step=step), end if last else goal, plan, ending)
-        if tried is not None:
-            return tried if last else advance(flow, tried, end, plan, ending)
+    """From ``point`` to ``end``, in halves where needed; a loss that rises is a step gone wrong, since no gradient flow raises it.
+
+    Args:
+        flow: the system.
+        point: where to begin.
+        end: τ at the end.
+        plan: tolerances.
+        ending: counts what was rolled back.
+
+    Returns:
+        The point at ``end``, or ``None`` when twelve halvings did not help or the gradients are spent.
+    """
+    length, shortest = end - point.tau, (end - point.tau) / 2**_HALVINGS
+    now, allowed = _log_loss(flow, point), ending.rollbacks + 2 * _HALVINGS
+    while point.tau < end:
+        goal = end if point.tau + length >= end - shortest / 2 else point.tau + length
+        tried = _solve(flow, point, goal, plan, ending)
+        then = math.inf if tried is None else _log_loss(flow, tried)
+        if tried is not None and then <= now + _RISE:
+            point, now, length = tried, then, 2 * length
+            continue
         ending.rollbacks += 1
-        length, step = length / 2, None
-    return None
+        length /= 2
+        spent = point.n_evaluations if tried is None else tried.n_evaluations
+        point = replace(point, step=None, n_evaluations=spent)
+        if length < shortest or spent >= plan.max_evaluations or ending.rollbacks > allowed:
+            return None
+    return point
 
 
 class _TooMany(ArithmeticError):
@@ -188,6 +215,13 @@ def _solve(flow: Flow, point: Point, end: float, plan: Plan, ending: Ending) -> 
     return None
 
 
-def _is_still(flow: Flow, state: Array, gradient: Array) -> bool:
-    """Whether the tangential part of the gradient has vanished next to the whole."""
-    return float(np.abs(flow.field(state, gradient)).max()) < _STILL * float(np.abs(gradient).max()) * max(1.0, flow.rho ** (1 / flow.problem.depth))
+def _log_loss(flow: Flow, point: Point) -> float:
+    return flow.problem.log_loss_and_gradient(flow.weights(point.state), flow.loss)[0]
+
+
+def _is_still(flow: Flow, state: Array, gradient: Array, loosely: float = 1.0) -> bool:
+    """Whether what moves the state has vanished: in A next to the whole gradient, else next to what one example pulls with."""
+    moving = float(np.abs(flow.field(state, gradient)).max())
+    if flow.system == "A":
+        return moving < loosely * _STILL * float(np.abs(gradient).max()) * max(1.0, flow.rho ** (1 / flow.problem.depth))
+    return moving < loosely * _STILL * float(flow.problem.x.abs().max())

@@ -46,8 +46,9 @@ def equal_growth(flow: Flow, state: Array) -> float:
     else:
         rates = 2 * norms * velocity[problem.n_params :]
     # the scale of what cancels, so that ν = 0 is no division by zero
-    scale = max(abs(2 * growth), 2 * max(np.linalg.norm(weights[part]) * np.linalg.norm(gradient[part]) for part in problem.slices) * 1e-3)
-    return float(np.abs(rates - 2 * growth).max() / scale)
+    lengths = [float(np.linalg.norm(weights[part]) * np.linalg.norm(gradient[part])) for part in problem.slices]
+    scale = max(abs(2 * growth), 2e-3 * max(lengths), _floor(problem) * float(norms.max()))
+    return float(np.abs(rates - 2 * growth).max()) / scale
 
 
 def balance(problem: HomogeneousProblem, weights: Array) -> dict[str, Array]:
@@ -133,7 +134,12 @@ def direction_dynamics(problem: HomogeneousProblem, weights: Array, loss: str) -
         radial = -float(directions[part] @ gradient[part])
         worst = max(worst, float(np.abs(by_formula - by_chain_rule).max()), abs(radial_formula - radial))
         scale = max(scale, float(np.abs(gradient[part]).max()) / min(1.0, norms[k]), abs(radial))
-    return worst / max(scale, 1e-300)
+    return worst / max(scale, _floor(problem))
+
+
+def _floor(problem: HomogeneousProblem) -> float:
+    """What a single example pulls with: at a stationary point the pulls cancel, and residuals are told relative to one of them."""
+    return max(float(problem.x.abs().max()), 1e-12)
 
 
 def _pull_back(problem: HomogeneousProblem, weights: Array, directions: Array, loss: str) -> tuple[torch.Tensor, Array]:
@@ -158,11 +164,9 @@ def constrained_versus_unconstrained(problem: HomogeneousProblem, weights: Array
     worst = 0.0
     for k, part in enumerate(problem.slices):
         plain = torch.func.jvp(lambda u: u / u.norm(), (torch.from_numpy(weights[part]),), (torch.from_numpy(-gradient[part]),))[1].numpy()
-        scale = norms[k] * float(np.linalg.norm(gradient[part]))
-        worst = max(worst, float(np.abs(velocity[part] - norms[k] ** 2 * plain).max()) / max(scale, 1e-300))
-    return max(
-        worst, float(np.abs([directions[part] @ velocity[part] for part in problem.slices]).max()) / max(float(np.abs(gradient).max()), 1e-300)
-    )
+        scale = norms[k] * max(float(np.linalg.norm(gradient[part])), _floor(problem))
+        worst = max(worst, float(np.abs(velocity[part] - norms[k] ** 2 * plain).max()) / scale, abs(float(directions[part] @ velocity[part])) / scale)
+    return worst
 
 
 def weight_normalization(problem: HomogeneousProblem, weights: Array, loss: str, lengths: Array | None = None) -> float:
@@ -187,7 +191,7 @@ def weight_normalization(problem: HomogeneousProblem, weights: Array, loss: str,
     directions, worst = problem.directions(weights), 0.0
     for k, part in enumerate(problem.slices):
         move = -down_v.numpy()[part]
-        scale = max(float(np.linalg.norm(gradient[part])) * max(1.0, float(problem.norms(weights)[k])), 1e-300)
+        scale = max(float(np.linalg.norm(gradient[part])), _floor(problem)) * max(1.0, float(problem.norms(weights)[k]))
         turning = move / lengths[k]  # of the direction v/‖v‖
         worst = max(worst, float(np.abs(turning - velocity[part] / lengths[k] ** 2).max()) / scale, abs(float(directions[part] @ move)) / scale)
         worst = max(worst, abs(-down_g[k].item() - velocity[problem.n_params + k]) / scale)

@@ -109,7 +109,7 @@ def gap_gradients(problem: HomogeneousProblem, weights: Array) -> Array:
     def value(flat: torch.Tensor) -> torch.Tensor:
         return gaps(problem.logits(flat), problem.y)
 
-    return torch.autograd.functional.jacobian(value, torch.from_numpy(weights)).numpy()
+    return torch.autograd.functional.jacobian(value, torch.from_numpy(weights), vectorize=problem.fast is not None).numpy()
 
 
 def _loss_shares(values: Array, log_loss: float, n_examples: int) -> Array:

@@ -121,7 +121,7 @@ def _gap_functions(problem: HomogeneousProblem) -> tuple[Callable[[Array], Array
         return gaps(problem.logits(flat), problem.y)
 
     def slopes(weights: Array) -> Array:
-        return torch.autograd.functional.jacobian(value, torch.from_numpy(np.ascontiguousarray(weights))).numpy()
+        return torch.autograd.functional.jacobian(value, torch.from_numpy(np.ascontiguousarray(weights)), vectorize=problem.fast is not None).numpy()
 
     return (lambda weights: problem.gaps(np.ascontiguousarray(weights))), slopes
 

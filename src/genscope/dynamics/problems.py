@@ -64,7 +64,7 @@ def _dense(names: Sequence[str], activation: str, one: bool) -> Forward:
 def _line(seed: int) -> HomogeneousProblem:
     x, y = _two_clouds(generator_for(seed, "flow", "line"))
     story = "One linear layer on two clouds: the flow turns to the hard-margin SVM at the rate 1/log t."
-    return dense_problem("line", (2, 1), x, y, initial=np.array([0.3, -0.4]), constant=(), story=story)
+    return dense_problem("line", (2, 1), x, y, initial=np.array([0.4, 0.3]), constant=(), story=story)
 
 
 def _deep_line(seed: int) -> HomogeneousProblem:
@@ -83,9 +83,9 @@ def _rings(seed: int) -> HomogeneousProblem:
     plane = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
     x = np.concatenate([plane, np.ones((24, 1))], 1)
     y = np.where(np.arange(24) < 10, 1.0, -1.0)
-    widths = (3, 10, 6, 1)
-    story = "Three ReLU layers around an inner ring; a constant input plays the bias, as in the paper."
-    return dense_problem("rings", widths, x, y, initial=gaussian_weights(rng, widths, 0.7), constant=(1.0,), story=story)
+    widths = (3, 16, 1)
+    story = "Two ReLU layers around an inner ring; a constant input plays the bias, as in the paper."
+    return dense_problem("rings", widths, x, y, initial=gaussian_weights(rng, widths, 0.6), constant=(1.0,), story=story)
 
 
 def _three(seed: int) -> HomogeneousProblem:

@@ -32,12 +32,14 @@ class Flow:
         system: ``A``, ``B`` or ``C``.
         loss: ``exponential``, ``logistic`` or ``cross_entropy``.
         rho: the fixed product of norms in ``A``.
+        log_unit: ``-ln`` of the unit of time; with ``ln L`` of the start a huge first loss does not squeeze all events into no time.
     """
 
     problem: HomogeneousProblem
     system: str = "C"
     loss: str = "exponential"
     rho: float = 20.0
+    log_unit: float = 0.0
 
     def __post_init__(self) -> None:
         if self.system not in SYSTEMS:
@@ -63,7 +65,7 @@ class Flow:
     def derivative(self, tau: float, state: Array) -> Array:
         """``d state / dτ``."""
         log_loss, gradient = self.problem.log_loss_and_gradient(self.weights(state), self.loss)
-        return math.exp(min(tau + log_loss, _LARGEST_EXPONENT)) * self.field(state, gradient)
+        return math.exp(min(tau + log_loss - self.log_unit, _LARGEST_EXPONENT)) * self.field(state, gradient)
 
     def field(self, state: Array, gradient: Array) -> Array:
         """``(1/L) d state / dt`` from ``∇_W log L``."""

@@ -90,11 +90,15 @@ def _animate(boundary: Mapping[str, Any], frames: list[Mapping[str, Any]], theme
 
     images = []
     for frame in frames:
-        canvas = FigureCanvasAgg(_draw(boundary, frame, theme))
+        figure = _draw(boundary, frame, theme)
+        # the automatic layout costs more than the drawing, and every frame must lie alike
+        figure.set_layout_engine("none")
+        figure.subplots_adjust(left=0.11, right=0.97, bottom=0.1, top=0.93)
+        canvas = FigureCanvasAgg(figure)
         canvas.draw()
         images.append(Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB"))
     stream = io.BytesIO()
-    images = [image.quantize(96, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for image in images]
+    images = [image.quantize(128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE) for image in images]
     pauses = [_PAUSE] * (len(images) - 1) + [_HOLD]
     images[0].save(stream, format="GIF", save_all=True, append_images=images[1:], duration=pauses, loop=0, optimize=False)
     return stream.getvalue()

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def flow(
     *,
     system: str = "C",
     loss: str | None = None,
-    until: float | str = 40.0,
+    until: float | str = 60.0,
     rho: float | None = None,
     method: str = "RK45",
     rtol: float = 1e-8,
@@ -54,7 +55,7 @@ def flow(
         system: ``A``, ``B`` or ``C``.
         loss: ``exponential``, ``logistic`` or ``cross_entropy``; default cross-entropy for several outputs, else exponential.
         until: end, as ``ln(1+t)`` (``60``) or in decades of loss (``"300 decades"``).
-        rho: the fixed ρ of system A; default 50 over the margin that plain training soon reaches, at least 10.
+        rho: the fixed ρ of system A; default 20 over the margin that plain training soon reaches, at least 10.
         method: ``RK45``, ``DOP853``, ``RK23``, ``Radau`` or ``LSODA`` of SciPy.
         rtol: relative tolerance per step.
         step: learning rate of the descent shown beside the flow (system C); default from the gradient at the start.
@@ -83,7 +84,7 @@ def flow(
     loss = loss or ("exponential" if posed.binary else "cross_entropy")
     plan = plan_of(until, method, rtol)
     truth = linear_max_margin(posed)
-    running = Flow(posed, system, loss, rho or _default_rho(posed, loss))
+    running = _flow(posed, system, loss, rho)
     options = {"system": system, "loss": loss, "rho": running.rho if system == "A" else None, "method": method, "rtol": rtol, "seed": seed}
     manifest = {"verb": "flow", "problem": posed.name, "digest": _digest(posed), **options}
     folder = Path(out) if out is not None else None
@@ -133,7 +134,8 @@ def plan_of(until: float | str, method: str = "RK45", rtol: float = 1e-8) -> Pla
     if not 0 < value <= 20_000:
         raise UsageError("The end of a flow must be above 0 and at most 20000.")
     # ln(1 + t) needs more than the logarithm of the loss by a logarithm of ρ only
-    return Plan(value * math.log(10) * 1.5 + 60 if in_decades else value, value if in_decades else math.inf, method, rtol)
+    end = value * math.log(10) * 1.5 + 60 if in_decades else value
+    return Plan(end, value if in_decades else math.inf, method, rtol, max_evaluations=int(150_000 + 1000 * end))
 
 
 def _posed(model: Any, data: Any, seed: int) -> HomogeneousProblem:
@@ -142,11 +144,20 @@ def _posed(model: Any, data: Any, seed: int) -> HomogeneousProblem:
     return homogeneous_problem(model, data[0], data[1], seed=seed)
 
 
+def _flow(problem: HomogeneousProblem, system: str, loss: str, rho: float | None) -> Flow:
+    """The flow; in system A time is counted in units of one over the first loss, which a large fixed ρ makes huge."""
+    if system != "A":
+        return Flow(problem, system, loss)
+    found = Flow(problem, system, loss, rho if rho is not None else _default_rho(problem, loss))
+    first, _ = problem.log_loss_and_gradient(found.weights(found.start(problem.initial)), loss)
+    return replace(found, log_unit=max(0.0, first))
+
+
 def _default_rho(problem: HomogeneousProblem, loss: str) -> float:
-    """A ρ at which the normalized network's smallest gap matters: 50 over the margin that descent in the loss frame soon reaches."""
+    """A ρ at which the normalized network's smallest gap matters: 20 over the margin that descent in the loss frame soon reaches."""
     reached = loss_based_descent(problem, loss, decades=6, max_steps=2000)
     margin = reached.margin[-1] if not isinstance(reached, Undefined) and reached.margin else 0.0
-    return float(f"{max(10.0, 50 / margin):.3g}") if margin > 1e-3 else 100.0
+    return float(f"{max(10.0, 20 / margin):.3g}") if margin > 1e-3 else 100.0
 
 
 def _digest(problem: HomogeneousProblem) -> str:

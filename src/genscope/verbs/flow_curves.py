@@ -14,7 +14,7 @@ from genscope.errors import UsageError
 from genscope.verbs.flow_descent import Beside
 from genscope.verbs.flow_run import FlowRun
 
-_POINTS, _FRAMES, _CELLS, _EXAMPLES = 400, 20, 48, 40
+_POINTS, _FRAMES, _CELLS, _EXAMPLES = 400, 16, 48, 40
 _LEVELS = 200  # outputs on the grid are kept in this many steps of their largest value
 _SCALARS = ("log10_loss", "margin", "smoothed", "angle", "epsilon", "delta", "best_epsilon", "turning")
 _RESIDUALS = ("euler", "growth", "drift_layers", "drift_neurons", "drift_products")

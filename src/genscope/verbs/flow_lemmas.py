@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from genscope.dynamics.invariants import POINTWISE, radial_growth
+from genscope.dynamics.limits import support_changes
 from genscope.verbs import flow_limits as limits
-from genscope.verbs.flow_evidence import EXACT, Evidence, Row, judge, lemma_row, untested
+from genscope.verbs.flow_evidence import EXACT, FAILS, HOLDS, Evidence, Row, judge, lemma_row, untested
 
 
 def lemma_rows(evidence: Evidence) -> list[Row]:
@@ -103,12 +104,27 @@ def _conservation(evidence: Evidence) -> list[Row]:
     return found
 
 
+def _support_changes(evidence: Evidence) -> list[Row]:
+    place, printed = "figure 3", "the growth of the margin accelerates when the support vector changes"
+    corrected = "the margin is a minimum: where the support vector changes its slope can only fall, and any acceleration comes later"
+    tau, support, margin = ([row[key] for row in evidence.run.rows] for key in ("tau", "support", "margin"))
+    changes = support_changes(tau, support, margin)
+    if not changes:
+        return untested("support vectors change", place, printed, "the support vector does not change after separation", corrected)
+    faster = sum(change.speed_after > change.speed_before for change in changes)
+    verdict = HOLDS if faster == len(changes) else FAILS
+    reason = f"{len(changes)} changes, the last at ln t = {changes[-1].tau:.3g}; the slope of the margin in ln t is larger after {faster} of them"
+    row = lemma_row("support vectors change", place, printed, 1 - faster / len(changes), 0.0, verdict, corrected=corrected, reason=reason)
+    return [row | {"corrected_verdict": HOLDS if not faster else FAILS}]
+
+
 _TESTS: Sequence[Callable[[Evidence], list[Row]]] = (
     _identities,
     _equal_growth,
     _conservation,
     limits.norms_and_loss,
     limits.margin_growth,
+    _support_changes,
     limits.growth_law,
     limits.support_vector_machine,
     limits.kkt_conditions,
