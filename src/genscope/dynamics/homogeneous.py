@@ -21,7 +21,6 @@ Forward = Callable[[Mapping[str, Tensor], Tensor], Tensor]
 Array = np.ndarray
 _TOLERANCE = 1e-9
 _FACTOR = 1.7
-_LARGEST_JACOBIAN = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,33 +197,7 @@ def is_linear(problem: HomogeneousProblem, seed: int = 0) -> bool:
         one = problem.x
         two = torch.from_numpy(draw.standard_normal(tuple(one.shape)))
         parts = problem.logits(flat, one) + problem.logits(flat, two)
-        return _relative(problem.logits(flat, one + two) - parts, parts) < _TOLERANCE
-
-
-def euler_residuals(problem: HomogeneousProblem, weights: Array) -> Array:
-    """For each layer, ``max_n |⟨W_k, ∂f/∂W_k⟩ - f| / max_n |f|`` (the structural lemma).
-
-    Args:
-        weights: flat weights ``[params]``.
-
-    Returns:
-        ``[layers]``, about 1e-15 where the lemma holds. Cost: one backward pass per output and example (one directional derivative per layer
-        for large problems).
-
-    Source: Poggio, Banburski & Liao 2020, section 3.B; Liang et al. 2019, lemma 2.1.
-    """
-    flat = torch.from_numpy(weights)
-    outputs = problem.logits(flat).detach()
-    products = []
-    if outputs.numel() * len(flat) <= _LARGEST_JACOBIAN:
-        jacobian = torch.autograd.functional.jacobian(problem.logits, flat, vectorize=problem.fast is not None)
-        products = [jacobian[..., part] @ flat[part] for part in problem.slices]
-    else:
-        for part in problem.slices:
-            tangent = torch.zeros_like(flat)
-            tangent[part] = flat[part]
-            products.append(torch.func.jvp(problem.logits, (flat,), (tangent,))[1])
-    return np.array([_relative(product - outputs, outputs) for product in products])
+        return relative_difference(problem.logits(flat, one + two) - parts, parts) < _TOLERANCE
 
 
 def _dense_shortcut(problem: HomogeneousProblem, seed: int) -> ValueAndGradient | None:
@@ -245,7 +218,8 @@ def _dense_shortcut(problem: HomogeneousProblem, seed: int) -> ValueAndGradient 
     return None
 
 
-def _relative(difference: Tensor, reference: Tensor) -> float:
+def relative_difference(difference: Tensor, reference: Tensor) -> float:
+    """Largest entry of ``difference`` over the largest of ``reference``."""
     return (difference.abs().max() / reference.abs().max().clamp_min(1e-300)).item()
 
 
@@ -299,7 +273,7 @@ def _require_homogeneity(problem: HomogeneousProblem, network: Network, seed: in
         for layer, part in zip(problem.layers, problem.slices, strict=True):
             scaled = weights.clone()
             scaled[part] *= _FACTOR
-            error = _relative(problem.logits(scaled) - _FACTOR * outputs, _FACTOR * outputs)
+            error = relative_difference(problem.logits(scaled) - _FACTOR * outputs, _FACTOR * outputs)
             if not error < _TOLERANCE:
                 raise UnsupportedInput(_refusal(layer, problem, network))
 

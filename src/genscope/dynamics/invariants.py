@@ -7,11 +7,38 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from genscope.dynamics.homogeneous import Array, HomogeneousProblem, euler_residuals
+from genscope.dynamics.homogeneous import Array, HomogeneousProblem, relative_difference
 from genscope.dynamics.losses import log_loss
 from genscope.dynamics.systems import Flow
 
 LARGEST_HESSIAN = 400
+_LARGEST_JACOBIAN = 2_000_000
+
+
+def euler_residuals(problem: HomogeneousProblem, weights: Array) -> Array:
+    """For each layer, ``max_n |⟨W_k, ∂f/∂W_k⟩ - f| / max_n |f|`` (the structural lemma).
+
+    Args:
+        weights: flat weights ``[params]``.
+
+    Returns:
+        ``[layers]``, about 1e-15 where the lemma holds. Cost: one backward pass per output and example (one directional derivative per layer
+        for large problems).
+
+    Source: Poggio, Banburski & Liao 2020, section 3.B; Liang et al. 2019, lemma 2.1.
+    """
+    flat = torch.from_numpy(weights)
+    outputs = problem.logits(flat).detach()
+    products = []
+    if outputs.numel() * len(flat) <= _LARGEST_JACOBIAN:
+        jacobian = torch.autograd.functional.jacobian(problem.logits, flat, vectorize=problem.fast is not None)
+        products = [jacobian[..., part] @ flat[part] for part in problem.slices]
+    else:
+        for part in problem.slices:
+            tangent = torch.zeros_like(flat)
+            tangent[part] = flat[part]
+            products.append(torch.func.jvp(problem.logits, (flat,), (tangent,))[1])
+    return np.array([relative_difference(product - outputs, outputs) for product in products])
 
 
 def radial_growth(problem: HomogeneousProblem, weights: Array, loss: str) -> tuple[Array, float]:

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from genscope.core.status import Undefined
-from genscope.dynamics.homogeneous import euler_residuals
 from genscope.dynamics.integrate import Point
-from genscope.dynamics.invariants import balance, equal_growth, radial_growth
+from genscope.dynamics.invariants import balance, equal_growth, euler_residuals, radial_growth
 from genscope.dynamics.limits import kkt_residuals, smoothed_margins
 from genscope.dynamics.max_margin import MaxMargin, angle, linear_map
 from genscope.dynamics.systems import Flow
