@@ -226,7 +226,7 @@ function mountSurface(host, section) {
       pen.fillStyle = viridis(k / 255);
       pen.fillRect(k, 0, 1, 1);
     }
-    const back = (v) => format(field.log ? 10 ** v : v, 3);
+    const back = (v) => format(field.log ? 10 ** v : v, 4);
     ends.replaceChildren(
       h("span", { text: back(field.low) }),
       h("span", { text: READINGS[view.reading] + (field.log ? " (log scale)" : "") }),
