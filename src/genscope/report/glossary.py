@@ -72,7 +72,33 @@ _RANKING = [
     ),
 ]
 
+_BASIN = [
+    (
+        "Radius, mean ln r",
+        "How far one can go from the weights in a random direction until the cutoff is reached for the first time. The mean of its logarithm has a "
+        "known error and can be compared between networks with the same n, coordinates and cutoff.",
+        "Huang et al. 2020, Understanding Generalization through Visualizations",
+    ),
+    (
+        "Effective sample size, refused",
+        "A volume is the mean of the n-th powers of the radii: in many dimensions the longest ray carries all of it. With fewer than 30 effective rays "
+        "the number would only be a lower bound, so it is refused.",
+        "Scherlis & Belrose 2025, Estimating the Probability of Sampling a Trained Neural Network at Random",
+    ),
+    (
+        "Effective radius",
+        "Radius of the ball with the same volume. In n dimensions radii in a ratio q are volumes in a ratio q to the n: look at radii.",
+        "Huang et al. 2020",
+    ),
+    (
+        "Filter-normalized",
+        "Weights in units of the norm of their filter, so that rescaling layers of a ReLU network changes nothing.",
+        "Li et al. 2018",
+    ),
+]
+
 GLOSSARY: dict[str, list[tuple[str, str, str]]] = {
+    "landscape basin": _BASIN,
     "analyze": _SPECTRAL,
     "compare": [
         (
