@@ -118,7 +118,7 @@ def estimator_picture(rows: Sequence[Mapping[str, Any]], geometric: float | None
                 axes.plot(value, place, MARKERS[place % len(MARKERS)], color=colour, markersize=8)
             else:
                 axes.plot(row["refused_effective_radius"], place, MARKERS[place % len(MARKERS)], color=colour, markerfacecolor="none", markersize=8)
-            ess = f"ESS {row['ess']:.3g} of {row['n_rays']:g}" if row.get("ess") else "no rays"
+            ess = f"ESS {row['ess']:.3g} of {row['n_rays'] or 0:g}" if row.get("ess") else "no rays"
             words = f"{ess}{'' if value else ', refused'}"
             axes.annotate(words, (0.99, place), xycoords=("axes fraction", "data"), ha="right", va="center", fontsize=8.5, color=theme.muted)
         if geometric:

@@ -81,8 +81,8 @@ _BASIN = [
     ),
     (
         "Effective sample size, refused",
-        "A volume is the mean of the n-th powers of the radii: in many dimensions the longest ray carries all of it. With fewer than 30 effective rays "
-        "the number would only be a lower bound, so it is refused.",
+        "A volume is the mean of the n-th powers of the radii: in many dimensions the longest ray carries all of it. With fewer than 30 effective "
+        "rays the number would only be a lower bound, so it is refused.",
         "Scherlis & Belrose 2025, Estimating the Probability of Sampling a Trained Neural Network at Random",
     ),
     (
