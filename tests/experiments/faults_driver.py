@@ -1,4 +1,4 @@
-"""Runs a small family into a store, in a process of its own that tests may kill: ``python faults_driver.py STORE JOBS LOG [WHAT]``."""
+"""Runs a small family into a store, in a process of its own that tests may kill: ``python faults_driver.py STORE JOBS LOG [WHAT [ENGINE]]``."""
 
 import os
 import signal
@@ -14,8 +14,10 @@ from genscope.experiments.store import RunStore
 from genscope.experiments.values import Cell, Family, Outcome
 
 N_CELLS = 24
-LOG = Path(sys.argv[3]) if len(sys.argv) > 3 else None
-WHAT = sys.argv[4] if len(sys.argv) > 4 else ""
+MAIN = __name__ == "__main__"  # workers of a cluster import this file with arguments of their own
+LOG = Path(sys.argv[3]) if MAIN and len(sys.argv) > 3 else None
+WHAT = sys.argv[4] if MAIN and len(sys.argv) > 4 else ""
+ENGINE = sys.argv[5] if MAIN and len(sys.argv) > 5 else "processes"
 
 
 def cells(_size: str) -> list[Cell]:
@@ -95,7 +97,7 @@ if __name__ == "__main__":
         sys.exit(0)
     try:
         chosen = STACKED if WHAT == "stacked" else FAMILY
-        summary = run_pending([chosen], RunStore(sys.argv[1]), Context(), jobs=int(sys.argv[2]))
+        summary = run_pending([chosen], RunStore(sys.argv[1]), Context(), jobs=int(sys.argv[2]), engine=ENGINE)
     except GenscopeError as error:
         sys.exit(str(error))
     sys.stdout.write(f"{summary.n_held} {summary.n_done} {len(summary.failed)} {[report.reason for report in summary.failed]}\n")

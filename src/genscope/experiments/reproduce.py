@@ -1,5 +1,6 @@
 """``reproduce``: do the runs that are pending, then judge the claim and draw its figure from the store alone."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -102,8 +103,8 @@ def data_folders(data: str | Path | Mapping[str, str | Path] | None) -> dict[str
     if data is None:
         return {}
     if isinstance(data, str | Path):
-        return {"": str(data)}
-    return {name: str(folder) for name, folder in data.items()}
+        return {"": os.path.abspath(data)}
+    return {name: os.path.abspath(folder) for name, folder in data.items()}
 
 
 def _result(experiment: Experiment, size: Size, store: RunStore, context: Context, summary: Summary, *, figure: bool) -> Result:

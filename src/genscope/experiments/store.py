@@ -55,7 +55,7 @@ class RunStore:
     """
 
     def __init__(self, folder: str | Path, *, seed: int = 0) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(os.path.abspath(folder))  # workers may stand in other folders
         self.seed = seed
         self.damaged: list[str] = []
         self._check_folder()

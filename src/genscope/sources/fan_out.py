@@ -12,7 +12,7 @@ from typing import Any
 from genscope.errors import UnsupportedInput, UsageError
 
 ENGINES = ("threads", "processes", "ray", "dask")
-_BACKENDS = {"threads": "threading", "processes": "loky", "ray": "ray", "dask": "dask"}
+_BACKENDS = {"threads": "threading", "processes": "loky", "ray": "ray"}
 
 
 def run_tasks(worker: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int = 1, engine: str = "threads", isolated: bool = False) -> Iterator[Any]:
@@ -42,6 +42,9 @@ def run_tasks(worker: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int =
     if isolated and engine != "threads":
         jobs = max(2, jobs)  # joblib runs the tasks of a single worker in the caller's own process
     call = worker if engine == "threads" else _OnOneThread(worker)
+    if engine == "dask":
+        yield from _on_dask(call, tasks, jobs)
+        return
     with _engine_ready(engine, jobs), one_blas_thread(), parallel_config(backend=_BACKENDS[engine], n_jobs=jobs):
         # Ray's backend hands results back only when all are done: give it a few per worker at a time, so that finished work is kept
         size = 8 * jobs if engine == "ray" else len(tasks)
@@ -51,6 +54,19 @@ def run_tasks(worker: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int =
             warnings.filterwarnings("ignore", message=".*tasks.*", category=UserWarning, module="joblib")
             for start in range(0, len(tasks), max(size, 1)):
                 yield from pool(delayed(call)(task) for task in tasks[start : start + size])
+
+
+def _on_dask(call: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[Any]:
+    """Straight through Dask's own futures: joblib's backend waits for ever for a task whose workers died."""
+    with _engine_ready("dask", jobs):
+        from distributed import as_completed, get_client
+
+        futures = get_client().map(call, tasks, pure=False)
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            get_client().cancel(futures)
 
 
 @contextlib.contextmanager
