@@ -138,7 +138,7 @@ def _batch_norm(rng: np.random.Generator, _draws: int) -> Numbers:
     folded = fold_batch_norm(trace(network, x), x)
     kept = network(x)
     skipped = nn.Sequential(*(module for module in model if not isinstance(module, nn.BatchNorm2d))).eval()(x)
-    return {"float32": folded.error_random, "float64": folded.error_exact, "control": float((skipped - kept).norm() / kept.norm())}
+    return {"float32": folded.error_random, "float64": folded.error_exact, "control": float(((skipped - kept).norm() / kept.norm()).detach())}
 
 
 def _divergence(rng: np.random.Generator, draws: int) -> Numbers:
