@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo-out
 
-.PHONY: demo demo-landscape test lint types docs bench clean
+.PHONY: demo demo-landscape test lint types docs gallery bench clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,9 @@ types: $(VENV)/.test
 docs: $(VENV)/.test  ## regenerate the generated pages and build the site into site/ (no network)
 	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --strict --quiet
+
+gallery: $(VENV)/.demo  ## do the pending runs of size small, judge all claims, draw the gallery
+	$(BIN)/python docs/gallery.py --run --jobs 2
 
 $(VENV)-peer/.done:
 	$(PYTHON) -m venv $(VENV)-peer

