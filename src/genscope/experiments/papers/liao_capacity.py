@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genscope.core.seeds import generator_for
-from genscope.experiments.papers.liao_data import CLASSES
 from genscope.experiments.papers.liao_fits import (
     Net,
     column,
@@ -20,6 +19,7 @@ from genscope.experiments.papers.liao_fits import (
     undecided_when_few,
 )
 from genscope.experiments.papers.liao_pictures import draw_series
+from genscope.experiments.papers.liao_protocols import CLASSES
 from genscope.experiments.papers.liao_same_loss import matched
 from genscope.experiments.papers.liao_series import INITIALIZATION, PRETRAINING, departures_of
 from genscope.experiments.values import Check, Experiment, Family, Judgement, Size
@@ -70,7 +70,9 @@ def judge_relation(relation: Relation, nets: list[Net], size: Size) -> Judgement
     n = len(kept)
     if n < 3:
         few = Check("networks that can be compared", "at least 6", float(n), runs_needed=6)
-        return judgement([few], f"Only {n} networks fit their data.", n_runs=len(nets), departures=departures_of(size))
+        return judgement(
+            [few], f"Only {n} networks can be compared; at least six are needed for an order.", n_runs=len(nets), departures=departures_of(size)
+        )
     x, y = column(kept, relation.x), column(kept, relation.y)
     rank, interval = rank_correlation(x, y)
     if relation.null == "scales":

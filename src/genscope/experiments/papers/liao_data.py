@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genscope.core.seeds import generator_for
+from genscope.experiments.papers.liao_protocols import CLASSES
 from genscope.training.datasets.labelled import Split
 from genscope.training.zoo import corrupt
 
 # Channel means and standard deviations; those of CIFAR-10 are printed in the paper's appendix B, and its code uses them for CIFAR-100 too.
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 SCALES = {"cifar10": CIFAR, "cifar100": CIFAR, "mnist": ((0.1307,), (0.3081,)), "digits": ((0.3053,), (0.3762,))}
-CLASSES = {"cifar10": 10, "cifar100": 100, "mnist": 10, "digits": 10}
 
 
 @dataclass(frozen=True)

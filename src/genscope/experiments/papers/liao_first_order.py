@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genscope.experiments.papers.liao_measurements import cross_entropy
 from genscope.experiments.values import Cell, Experiment, Family, Judgement, Outcome, Size
 from genscope.experiments.verdicts import check_above, check_below, check_within, judgement
 from genscope.measures.first_order_law import mean_centred_margin
@@ -69,6 +68,13 @@ def simulate_figure(settings: Mapping[str, Any], rng: np.random.Generator) -> di
             found += [cross_entropy(logits / scale, labels), mean_centred_margin(logits, labels)]
         rows.append((found[0], found[2], found[1], found[3], error))
     return dict(zip(("train", "test", "train_margin", "test_margin", "error"), np.array(rows).T, strict=True))
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean cross-entropy in nats."""
+    from scipy.special import logsumexp
+
+    return float(np.mean(logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]))
 
 
 def _run(cell: Cell, context: "Context") -> Outcome:

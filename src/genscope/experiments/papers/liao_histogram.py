@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genscope.experiments.papers.liao_data import CLASSES
 from genscope.experiments.papers.liao_fits import Net, column, converged, expanded_loss, networks
+from genscope.experiments.papers.liao_protocols import CLASSES
 from genscope.experiments.papers.liao_series import MNIST, departures_of
 from genscope.experiments.values import Experiment, Judgement, Size
 from genscope.experiments.verdicts import check_below, check_within, judgement

@@ -1,7 +1,6 @@
 """The networks of Liao et al. by name, with the parameter counts that the paper prints, and their small relatives."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -9,43 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genscope.experiments.papers.liao_protocols import DESIGNS
 from genscope.training.models import small_conv
-
-
-@dataclass(frozen=True)
-class Design:
-    """A network of the paper.
-
-    Args:
-        where: section of the paper.
-        widths: filters per convolution.
-        kernel, stride, padding: of the convolutions.
-        batch_norm: normalization during training.
-        first_bias: bias in the first layer (the only one).
-        channels, image_size: of the images that the printed count belongs to.
-        printed: parameters that the paper prints (``None`` where it prints none).
-    """
-
-    where: str
-    widths: tuple[int, ...]
-    kernel: int
-    stride: int | tuple[int, ...]
-    padding: int | tuple[int, ...]
-    batch_norm: bool
-    first_bias: bool
-    channels: int
-    image_size: int
-    printed: int | None
-
-
-DESIGNS: Mapping[str, Design] = {
-    "three-layer-24": Design("L.1.1", (24, 24), 5, 1, 0, False, True, 3, 32, 154_464),
-    # "the same, except it had 34 units": 165,784 parameters come out on MNIST's 28x28 images, where its figures use it.
-    "three-layer-34": Design("L.1.2", (34, 34), 5, 1, 0, False, True, 1, 28, 165_784),
-    "three-layer-64": Design("appendix B", (64, 64), 5, 2, 2, False, False, 3, 32, None),
-    # Strides are not printed; these give 192,608 weights, the closest to "about 188,810" that 3x3 filters and one linear layer allow.
-    "five-layer-bn": Design("L.2", (32, 64, 64, 128), 3, (2, 2, 1, 1), (0, 0, 1, 1), True, False, 3, 32, 188_810),
-}
 
 
 class FiveLayer16(nn.Module):

@@ -2,20 +2,14 @@
 
 import json
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from genscope.experiments.papers.liao_data import load_examples
 from genscope.experiments.papers.liao_fits import line_through, rank_correlation
 from genscope.experiments.papers.liao_pictures import LossPlot, draw_losses
-from genscope.experiments.papers.liao_training import logits_of
 from genscope.experiments.values import Cell, Check, Experiment, Family, Judgement, Outcome, Size
 from genscope.experiments.verdicts import check_above, check_below, check_true, check_within, judgement
-from genscope.measures.first_order_law import null_control
-from genscope.training.models import resnet56
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,28 +51,10 @@ def _null_cells(size: Size) -> list[Cell]:
     return [Cell(f"{CHECKPOINT}, {n} images", {"data": "cifar10", "n_train": n, "n_test": n, "image_size": 32, "checkpoint": CHECKPOINT})]
 
 
-@torch.no_grad()
 def _run_null(cell: Cell, context: "Context") -> Outcome:
-    """Logits of one of the authors' networks, divided by unrelated output norms from the range that its batch has."""
-    from genscope.checkpoints.open import open_checkpoint
+    from genscope.experiments.papers.liao_resnet_null import null_of_checkpoint
 
-    data = load_examples(context.dataset("cifar10"), cell.settings).to(context.device)
-    checkpoint = open_checkpoint(Path(context.folder(DATA)) / cell.settings["checkpoint"])
-    try:
-        state = {spec.name: torch.from_numpy(np.array(checkpoint.read(spec.name))) for spec in checkpoint.specs}
-    finally:
-        checkpoint.close()
-    model = resnet56("B")
-    model.load_state_dict({name.removeprefix("module."): tensor for name, tensor in state.items()}, strict=False)
-    model = model.to(context.device)
-    train, test = (logits_of(model, x, 100).double().cpu().numpy() for x in (data.train_x, data.test_x))
-    labels = (data.train_y.cpu().numpy(), data.test_y.cpu().numpy())
-    norm = float(np.linalg.norm(train[0]))
-    # the output norm on one image varies by about a factor of two between networks
-    null = null_control(train, labels[0], test, labels[1], rng=context.rng("resnet null"), n_networks=16, scales=(0.7 * norm, 1.4 * norm))
-    errors = {part: float(np.mean(found.argmax(1) != y)) for part, found, y in (("train", train, labels[0]), ("test", test, labels[1]))}
-    numbers = {"train_error": errors["train"], "test_error": errors["test"], "norm": norm, "n_repeats": len(null.slope)}
-    return Outcome(numbers, {"slope": null.slope, "r2": null.r_squared, "spearman": null.spearman})
+    return null_of_checkpoint(cell, context, DATA)
 
 
 HISTORIES = Family("liao-resnet56-histories", 1, _history_cells, _read_history, needs=(DATA,))

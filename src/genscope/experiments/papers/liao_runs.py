@@ -9,11 +9,14 @@ from genscope.experiments.context import Context
 from genscope.experiments.papers.liao_data import Examples, load_examples
 from genscope.experiments.papers.liao_measurements import measure_network
 from genscope.experiments.papers.liao_networks import build_network
-from genscope.experiments.papers.liao_training import ClosestSnapshot, Schedule, initialize_normal, logits_of, train_epochs
+from genscope.experiments.papers.liao_protocols import Schedule
+from genscope.experiments.papers.liao_training import ClosestSnapshot, initialize_normal, logits_of, train_epochs
 from genscope.experiments.values import Cell, Outcome
+from genscope.training.threads import one_thread
 
 
-def train_cell(cell: Cell, context: Context) -> Outcome:
+@one_thread()
+def train_and_measure(cell: Cell, context: Context) -> Outcome:
     """Train the network of a cell and measure it at the end and at the snapshot closest to the reference loss.
 
     Numbers are those of :func:`measure_network`, plain for the final network and with the prefix ``matched_`` for the snapshot; ``epochs``, the

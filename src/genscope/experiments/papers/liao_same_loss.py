@@ -34,7 +34,12 @@ def judge_same_loss(nets: list[Net], varied: str, words: str, size: Size) -> Jud
     n = len(kept)
     if n < 3:
         missing = Check("networks at the reference training loss", "at least 6", float(n), runs_needed=6)
-        return judgement([missing], f"Only {n} networks reached the reference training loss.", n_runs=len(nets), departures=departures_of(size))
+        return judgement(
+            [missing],
+            f"Only {n} networks reached the reference training loss; at least six are needed.",
+            n_runs=len(nets),
+            departures=departures_of(size),
+        )
     x, error, loss = column(kept, varied), column(kept, "matched_test_error"), column(kept, "matched_test_loss")
     chance = shuffled_rank_correlation(n)
     checks = []

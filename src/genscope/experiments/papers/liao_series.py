@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genscope.experiments.papers.liao_networks import DESIGNS
-from genscope.experiments.papers.liao_runs import train_cell
-from genscope.experiments.papers.liao_training import Schedule
-from genscope.experiments.values import Cell, Family, Size
+from genscope.experiments.papers.liao_protocols import DESIGNS, Schedule
+from genscope.experiments.values import Cell, Family, Outcome, Size
+
+if TYPE_CHECKING:
+    from genscope.experiments.context import Context
 
 # Appendix B. The paper's smallest widths start on the plateau around zero weights; the small size leaves them out.
 PRINTED_STDS = (
@@ -26,18 +27,25 @@ SMALL_DATA = {
     "cifar100": {"data": "cifar100", "n_train": 1000, "n_test": 1000, "image_size": 16},
     "mnist": {"data": "mnist", "n_train": 1000, "n_test": 1000, "image_size": 14},
 }
-SMOKE_DATA = {"data": "digits", "n_train": 150, "n_test": 150, "image_size": 8}
+SMOKE_DATA = {"data": "digits", "n_train": 100, "n_test": 100, "image_size": 8}
 SMALL_DEPARTURES = (
     "The first 1,000 training and 1,000 test images, averaged over 2×2 pixels, instead of 50,000 at full size.",
     "Fewer filters per layer (the networks still have several parameters per training image), batches of 40 instead of 256, and training ends "
     "when the mean loss of an epoch falls below the stated value instead of after 200 to 800 epochs.",
 )
-SMOKE_DEPARTURES = ("150 of scikit-learn's 8×8 digits and very narrow networks: this size shows that the code runs, not what the paper claims.",)
+SMOKE_DEPARTURES = ("100 of scikit-learn's 8×8 digits and very narrow networks: this size shows that the code runs, not what the paper claims.",)
 
 
 def departures_of(size: Size) -> tuple[str, ...]:
     """How a size departs from the printed protocol."""
     return {"smoke": SMOKE_DEPARTURES, "small": SMALL_DEPARTURES, "full": ()}[size]
+
+
+def train_cell(cell: Cell, context: "Context") -> Outcome:
+    """See :func:`genscope.experiments.papers.liao_runs.train_and_measure`."""
+    from genscope.experiments.papers.liao_runs import train_and_measure
+
+    return train_and_measure(cell, context)
 
 
 def settings_for(name: str, network: str, size: Size, **own: Any) -> dict[str, Any]:
@@ -58,14 +66,14 @@ def schedule_for(size: Size, epochs: int, **own: Any) -> dict[str, Any]:
     """SGD of the released code at full size; small batches and an early end otherwise."""
     if size == "full":
         return asdict(Schedule(epochs=epochs, **own))
-    epochs, rate, batch = (12, 0.03, 15) if size == "smoke" else (120, 0.01, 40)
+    epochs, rate, batch = (6, 0.03, 10) if size == "smoke" else (120, 0.01, 40)
     return asdict(Schedule(epochs=epochs, learning_rate=rate, batch_size=batch, stop_at_loss=0.004))
 
 
 def initialization_cells(name: str, network: str, epochs: int, stds: Sequence[float], random_stds: Sequence[float], size: Size) -> list[Cell]:
     """Networks that differ in the standard deviation of their initial weights, and networks trained on random labels."""
     if size == "smoke":
-        stds, random_stds = (0.1, 0.2, 0.4), (0.2,)
+        stds, random_stds = (0.1, 0.4), (0.2,)
     schedule = schedule_for(size, epochs)
     if network == "three-layer-64" and size == "full":
         # "learning rate (0.01, 0.01, 0.001, 0.0001)" over 200 epochs, stopped at zero training error
@@ -80,7 +88,7 @@ def pretraining_cells(
 ) -> list[Cell]:
     """Networks first trained for 30 epochs on labels of which a share is random, then on the true ones."""
     if size == "smoke":
-        shares = (0.0, 0.5, 1.0)
+        shares = (0.0, 1.0)
     base = settings_for(name, network, size, schedule=schedule_for(size, epochs), reference_loss=reference if size == "full" else 0.01)
     base["pretrain_epochs"] = {"full": 30, "small": 20, "smoke": 4}[size]
     cells = [Cell(f"corruption {share:g}", {**base, "corruption": share, "std": None, "random_labels": False}) for share in shares]
@@ -115,20 +123,22 @@ def _pretraining(name: str, network: str, epochs: int, full: Sequence[float], sm
 
 
 SHARES = tuple(round(0.1 * k, 1) for k in range(11))
-SMALL_STDS = tuple(round(0.02 + 0.01 * k, 2) for k in range(16))
+SMALL_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
+SMALL_BN_SHARES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+SMALL_STDS = tuple(round(0.02 + 0.02 * k, 2) for k in range(8))
 MNIST_STDS = tuple(round(0.05 + 0.02 * k, 2) for k in range(14))
 BN_STDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0)
 
 # Figures 2a, 2b and 4.
 INITIALIZATION = Family("liao-initialization", 1, _initialization("cifar10", "three-layer-64", 200, PRINTED_STDS, SMALL_STDS, (0.1, 0.1)), train_cell)
 # Figures 9, 10, 13 and 14.
-PRETRAINING = Family("liao-pretraining", 1, _pretraining("cifar10", "three-layer-24", 300, SHARES, SHARES, None, 0.0044), train_cell)
+PRETRAINING = Family("liao-pretraining", 1, _pretraining("cifar10", "three-layer-24", 300, SHARES, SMALL_SHARES, None, 0.0044), train_cell)
 # Figures 15, 16 and 20.
-MNIST = Family("liao-mnist", 1, _initialization("mnist", "three-layer-34", 800, MNIST_STDS, MNIST_STDS, (0.1, 0.1)), train_cell)
+MNIST = Family("liao-mnist", 1, _initialization("mnist", "three-layer-34", 800, MNIST_STDS, MNIST_STDS[::2], (0.1, 0.1)), train_cell)
 # Figures 5 and 11, 6 and 12, 7 and 17, 8 and 18.
 FIVE_LAYER = {
     ("cifar10", "pretraining"): Family(
-        "liao-bn-cifar10-pretraining", 1, _pretraining("cifar10", "five-layer-bn", 80, SHARES, SHARES, 0.05, 0.006), train_cell
+        "liao-bn-cifar10-pretraining", 1, _pretraining("cifar10", "five-layer-bn", 80, SHARES, SMALL_BN_SHARES, 0.05, 0.006), train_cell
     ),
     ("cifar10", "initialization"): Family(
         "liao-bn-cifar10-initialization", 1, _initialization("cifar10", "five-layer-bn", 80, BN_STDS, BN_STDS, (0.05, 0.05)), train_cell

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from genscope.experiments.papers.liao_data import CLASSES
 from genscope.experiments.papers.liao_fits import (
     Line,
     Net,
@@ -21,6 +20,7 @@ from genscope.experiments.papers.liao_fits import (
     undecided_when_few,
 )
 from genscope.experiments.papers.liao_pictures import LossPlot, draw_losses
+from genscope.experiments.papers.liao_protocols import CLASSES
 from genscope.experiments.papers.liao_series import FIVE_LAYER, INITIALIZATION, MNIST, PRETRAINING, departures_of
 from genscope.experiments.values import Check, Experiment, Family, Judgement, Size
 from genscope.experiments.verdicts import check_above, check_below, check_true, check_within, judgement
@@ -72,7 +72,9 @@ def judge_normalized(panel: Panel, nets: list[Net], size: Size) -> Judgement:
     line = line_through(train, test)
     null = random_scale_null(natural, n_classes, log_rho=panel.log_rho)
     if line is None:
-        return judgement([Check("networks on the line", "at least 3", float(len(natural)))], "Too few networks to fit a line.")
+        return judgement(
+            [Check("networks on the line", "at least 3", float(len(natural)))], "There are too few networks with different losses to fit a line."
+        )
     n = len(natural)
     checks = [
         check_within(

@@ -2,32 +2,13 @@
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genscope.experiments.papers.liao_protocols import Schedule
 from genscope.training.loop import shuffled_batches
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """SGD as in the authors' released code.
-
-    Args:
-        epochs: passes over the data at most.
-        learning_rate, momentum, batch_size: of SGD.
-        drops: epochs at which the rate falls by ten.
-        stop_at_loss: end when the mean training loss of an epoch falls below this.
-    """
-
-    epochs: int
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    batch_size: int = 256
-    drops: tuple[int, ...] = ()
-    stop_at_loss: float = 0.0
 
 
 def train_epochs(model: nn.Module, x: Tensor, y: Tensor, schedule: Schedule, generator: torch.Generator) -> Iterator[tuple[int, float]]:

@@ -8,8 +8,6 @@ import numpy as np
 from genscope.experiments.values import Cell, Family, Outcome, Size
 from genscope.numerics.power_law import fit_power_law
 from genscope.numerics.singular_values import singular_values
-from genscope.training.loop import error_and_loss, fit, initialize
-from genscope.training.zoo import Member, corrupt, load_digits
 
 if TYPE_CHECKING:
     from genscope.experiments.context import Context
@@ -25,7 +23,7 @@ def _cells(size: Size) -> list[Cell]:
         "small": ((64, 128, 256), (0.0, 0.25, 0.5, 1.0), 1),
         "full": ((64, 128, 256, 512), (0.0, 0.25, 0.5, 0.75, 1.0), 5),
     }[size]
-    epochs = 15 if size == "smoke" else 120
+    epochs = 5 if size == "smoke" else 120
     return [
         Cell(f"width {width}, noise {noise:g}, seed {seed}", {"width": width, "noise": noise, "seed": seed, "epochs": epochs})
         for width in widths
@@ -36,12 +34,17 @@ def _cells(size: Size) -> list[Cell]:
 
 def _run(cell: Cell, context: "Context") -> Outcome:
     """Train one MLP and fit the matrices that the paper's rule M ≥ 50 admits; the last layer has ten rows and is left out."""
+    from genscope.training.loop import error_and_loss, fit, initialize
+    from genscope.training.threads import one_thread
+    from genscope.training.zoo import Member, corrupt, load_digits
+
     settings = cell.settings
     digits = load_digits(context.seed)
     labels = corrupt(digits.train_labels, settings["noise"], context.rng("digits zoo", cell.name))
     member = Member("mlp", settings["width"], settings["noise"])
     model = initialize(member.build(), context.generator("digits zoo", cell.name))
-    fit(model, digits.train_inputs, labels, replace(member.recipe, epochs=settings["epochs"], seed=settings["seed"]))
+    with one_thread():
+        fit(model, digits.train_inputs, labels, replace(member.recipe, epochs=settings["epochs"], seed=settings["seed"]))
     found = []
     for parameter in model.parameters():
         if parameter.ndim == 2 and min(parameter.shape) >= SMALLEST:
