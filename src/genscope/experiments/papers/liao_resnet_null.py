@@ -5,17 +5,27 @@ import torch
 
 from genscope.checkpoints.open import open_checkpoint
 from genscope.experiments.context import Context
-from genscope.experiments.papers.liao_data import load_examples
+from genscope.experiments.papers.liao_data import Examples, load_examples
 from genscope.experiments.papers.liao_training import logits_of
 from genscope.experiments.values import Cell, Outcome
 from genscope.measures.first_order_law import null_control
 from genscope.training.models import resnet56
 
 
+def noise_images(n: int, generator: torch.Generator) -> Examples:
+    """Images of Gaussian noise with labels 0, 1, 2 …: enough to run the code where no images are."""
+    train, test = (torch.randn((n, 3, 32, 32), generator=generator) for _ in range(2))
+    labels = torch.arange(n) % 10
+    return Examples(train, labels, test, labels, 10)
+
+
 @torch.no_grad()
 def null_of_checkpoint(cell: Cell, context: Context, folder: str) -> Outcome:
     """Logits of one of the authors' networks, divided by unrelated output norms from the range that its batch has."""
-    data = load_examples(context.dataset("cifar10"), cell.settings).to(context.device)
+    if cell.settings["data"] == "noise":
+        data = noise_images(int(cell.settings["n_train"]), context.generator("resnet null images"))
+    else:
+        data = load_examples(context.dataset(cell.settings["data"]), cell.settings).to(context.device)
     checkpoint = open_checkpoint(context.folder(folder) / cell.settings["checkpoint"])
     try:
         state = {spec.name: torch.from_numpy(np.array(checkpoint.read(spec.name))) for spec in checkpoint.specs}
