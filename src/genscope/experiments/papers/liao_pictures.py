@@ -51,6 +51,8 @@ def draw_losses(axes: "Axes", plot: LossPlot, theme: "Theme", *, diagonal: bool 
         axes.plot(ends, ends, color=theme.muted, linewidth=1.0, linestyle="--", label="test = training")
     for x, y, text in zip(plot.train, plot.test, plot.labels, strict=False):
         axes.annotate(text, (x, y), xytext=(4, -9), textcoords="offset points", fontsize=7, color=theme.muted)
+    axes.ticklabel_format(useOffset=False, style="plain")
+    axes.locator_params(axis="x", nbins=4)
     style_legend(axes, theme, loc="best")
 
 

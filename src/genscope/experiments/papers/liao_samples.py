@@ -158,7 +158,7 @@ def _draw_loss_gap(runs: "Runs", theme: "Theme") -> "Figure":
             draw_series(axes[row][0], n, column(nets, f"{part}_loss"), theme, color=color, label=part, line=True)
             draw_series(axes[row][1], n, column(nets, f"{part}_loss_normalized"), theme, color=color, label=part, line=True)
         draw_series(axes[row][2], n, np.maximum(np.abs(gap(nets, "loss_normalized")), 1e-9), theme, color=2, line=True)
-        for panel, title in zip(axes[row], ("as trained", "normalized", "|test − training|, normalized"), strict=True):
+        for panel, title in zip(axes[row], ("as trained", "normalized", "|gap|, normalized"), strict=True):
             panel.set(title=f"{labels} labels: {title}", xlabel="training images", ylabel="cross-entropy (nats)", xscale="log")
         axes[row][1].ticklabel_format(axis="y", useOffset=False)
         axes[row][2].set_yscale("log")

@@ -97,6 +97,11 @@ def judge_normalized(panel: Panel, nets: list[Net], size: Size) -> Judgement:
         f"{slope_ratio:.3f} here). What the line could tell is the order of the networks: the rank correlation of normalized training loss and "
         f"test error is {shown[-1].observed or 0.0:+.2f}."
     )
+    if size == "small" and slope_ratio < 0.8:
+        meaning += (
+            " After a thousand training images test margins lag far behind training margins, and so does the slope: it measures generalization and "
+            "is no constant. The paper's networks saw fifty times as many."
+        )
     return judgement(undecided_when_few(checks, n), meaning, n_runs=len(nets), departures=departures_of(size))
 
 

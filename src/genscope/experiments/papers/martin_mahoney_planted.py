@@ -137,6 +137,7 @@ def _draw(runs: "Runs", theme: "Theme") -> "Figure":
         axes.scatter(*zip(*points, strict=True), s=18, marker="os"[color], color=theme.cycle[color], label=label)
     axes.plot([1.2, 4.2], [1.2, 4.2], color=theme.muted, linestyle="--", linewidth=1.0, label="fitted = theory")
     axes.set(xlabel="exponent in theory", ylabel="fitted exponent", yscale="log")
+    axes.minorticks_off()
     axes.set_yticks([1.5, 2, 3, 5, 10, 20], ["1.5", "2", "3", "5", "10", "20"])
     style_legend(axes, theme)
     return figure
