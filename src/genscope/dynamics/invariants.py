@@ -37,7 +37,7 @@ def euler_residuals(problem: HomogeneousProblem, weights: Array) -> Array:
         for part in problem.slices:
             tangent = torch.zeros_like(flat)
             tangent[part] = flat[part]
-            products.append(torch.func.jvp(problem.logits, (flat,), (tangent,))[1])
+            products.append(torch.autograd.functional.jvp(problem.logits, flat, tangent)[1])
     return np.array([relative_difference(product - outputs, outputs) for product in products])
 
 
@@ -131,7 +131,7 @@ def projection_identities(problem: HomogeneousProblem, weights: Array) -> float:
         tangents = torch.eye(n, dtype=torch.float64) if n <= 256 else torch.linspace(-1, 1, 32 * n, dtype=torch.float64).sin().reshape(32, n)
         project = tangents - torch.outer(tangents @ v, v)
         twice = project - torch.outer(project @ v, v)
-        moved = torch.stack([torch.func.jvp(lambda u: u / u.norm(), (w,), (tangent,))[1] for tangent in tangents])
+        moved = torch.stack([torch.autograd.functional.jvp(lambda u: u / u.norm(), w, tangent)[1] for tangent in tangents])
         worst = max(worst, (twice - project).abs().max().item(), (moved * rho - project).abs().max().item(), (v - (v @ v) * v).abs().max().item())
     return worst
 
@@ -156,7 +156,7 @@ def direction_dynamics(problem: HomogeneousProblem, weights: Array, loss: str) -
     for k, part in enumerate(problem.slices):
         by_formula = product / norms[k] ** 2 * (pulled[part] - directions[part] * drive)
         w, move = torch.from_numpy(weights[part]), torch.from_numpy(-gradient[part])
-        by_chain_rule = torch.func.jvp(lambda u: u / u.norm(), (w,), (move,))[1].numpy()
+        by_chain_rule = torch.autograd.functional.jvp(lambda u: u / u.norm(), w, move)[1].numpy()
         radial_formula = product / norms[k] * drive
         radial = -float(directions[part] @ gradient[part])
         worst = max(worst, float(np.abs(by_formula - by_chain_rule).max()), abs(radial_formula - radial))
@@ -190,7 +190,7 @@ def constrained_versus_unconstrained(problem: HomogeneousProblem, weights: Array
     directions, norms = problem.directions(weights), problem.norms(weights)
     worst = 0.0
     for k, part in enumerate(problem.slices):
-        plain = torch.func.jvp(lambda u: u / u.norm(), (torch.from_numpy(weights[part]),), (torch.from_numpy(-gradient[part]),))[1].numpy()
+        plain = torch.autograd.functional.jvp(lambda u: u / u.norm(), torch.from_numpy(weights[part]), torch.from_numpy(-gradient[part]))[1].numpy()
         scale = norms[k] * max(float(np.linalg.norm(gradient[part])), _floor(problem))
         worst = max(worst, float(np.abs(velocity[part] - norms[k] ** 2 * plain).max()) / scale, abs(float(directions[part] @ velocity[part])) / scale)
     return worst

@@ -92,7 +92,7 @@ def _animate(boundary: Mapping[str, Any], frames: list[Mapping[str, Any]], theme
     for frame in frames:
         figure = _draw(boundary, frame, theme)
         # the automatic layout costs more than the drawing, and every frame must lie alike
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
         figure.subplots_adjust(left=0.11, right=0.97, bottom=0.1, top=0.93)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
