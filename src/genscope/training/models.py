@@ -157,11 +157,16 @@ class PadShortcut(nn.Module):
         return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, half, self.added - half))
 
 
+def _rectified(x: Tensor, slope: float) -> Tensor:
+    return F.leaky_relu(x, slope) if slope else F.relu(x)
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut."""
 
-    def __init__(self, fan_in: int, fan_out: int, stride: int, option: str) -> None:
+    def __init__(self, fan_in: int, fan_out: int, stride: int, option: str, slope: float = 0.0) -> None:
         super().__init__()
+        self.slope = slope
         self.conv1 = nn.Conv2d(fan_in, fan_out, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(fan_out)
         self.conv2 = nn.Conv2d(fan_out, fan_out, 3, padding=1, bias=False)
@@ -175,15 +180,16 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """One residual block."""
-        out = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(out)) + self.downsample(x))
+        out = _rectified(self.bn1(self.conv1(x)), self.slope)
+        return _rectified(self.bn2(self.conv2(out)) + self.downsample(x), self.slope)
 
 
 class CifarResNet(nn.Module):
     """ResNet of depth ``6 n + 2`` for 32x32 images (He et al. 2016, section 4.2)."""
 
-    def __init__(self, depth: int, *, option: str, n_classes: int, widths: Sequence[int]) -> None:
+    def __init__(self, depth: int, *, option: str, n_classes: int, widths: Sequence[int], slope: float = 0.0) -> None:
         super().__init__()
+        self.slope = slope
         if option not in ("A", "B") or depth % 6 != 2 or depth < 8:
             raise UsageError(f"A CIFAR ResNet has depth 6n+2 and shortcut option A or B, not depth {depth} and option {option!r}.")
         self.conv1 = nn.Conv2d(3, widths[0], 3, padding=1, bias=False)
@@ -192,7 +198,7 @@ class CifarResNet(nn.Module):
         for stage, width in enumerate(widths, start=1):
             blocks = []
             for index in range((depth - 2) // 6):
-                blocks.append(BasicBlock(fan_in, width, 2 if stage > 1 and index == 0 else 1, option))
+                blocks.append(BasicBlock(fan_in, width, 2 if stage > 1 and index == 0 else 1, option, slope))
                 fan_in = width
             self.add_module(f"layer{stage}", nn.Sequential(*blocks))
         self.head = "linear" if option == "A" else "fc"
@@ -200,7 +206,7 @@ class CifarResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of 32x32 colour images."""
-        x = F.relu(self.bn1(self.conv1(x)))
+        x = _rectified(self.bn1(self.conv1(x)), self.slope)
         x = self.get_submodule("layer3")(self.get_submodule("layer2")(self.get_submodule("layer1")(x)))
         x = torch.flatten(F.adaptive_avg_pool2d(x, 1), 1)
         return self.get_submodule(self.head)(x)
@@ -209,14 +215,16 @@ class CifarResNet(nn.Module):
 Option = Literal["A", "B"]
 
 
-def cifar_resnet(depth: int, *, option: Option = "A", n_classes: int = 10, widths: Sequence[int] = (16, 32, 64)) -> CifarResNet:
+def cifar_resnet(depth: int, *, option: Option = "A", n_classes: int = 10, widths: Sequence[int] = (16, 32, 64), slope: float = 0.0) -> CifarResNet:
     """A CIFAR ResNet; option A pads shortcuts with zeros (head ``linear``), option B uses 1x1 convolutions (``downsample``, head ``fc``).
+
+    ``slope`` is that of leaky ReLUs below zero; 0 for plain ones.
 
     Example:
         >>> sum(p.numel() for p in cifar_resnet(20).parameters())
         269722
     """
-    return CifarResNet(depth, option=option, n_classes=n_classes, widths=widths)
+    return CifarResNet(depth, option=option, n_classes=n_classes, widths=widths, slope=slope)
 
 
 def resnet20(option: Option = "A", n_classes: int = 10) -> CifarResNet:
