@@ -88,7 +88,7 @@ def boundary(model: "nn.Module", train: Any, test: Any, points: int, seed: int, 
 
     reach = 1.1 * float(max(train[0].abs().max(), test[0].abs().max()))
     window = (-reach, reach, -reach, reach)
-    found = landscape_boundary(model, train, test=test, points=points, extent=window, frames=0, examples=min(120, len(train[0])), seed=seed)
+    found = landscape_boundary(model, train, test=test, points=points, extent=window, frames=0, examples=min(100, len(train[0])), seed=seed)
     margins, area = found.head["margins"], found.head["wrong_class_area"]
     numbers |= {"margin_min": margins["min"], "margin_q05": margins["q05"], "margin_median": margins["median"], "wrong_area": area["value"]}
     numbers["reach"] = reach

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BRIEF = {"drops": [[0.6, 0.3], [0.85, 0.1]], "rise": [100, 400], "fall": [0.75, 0.3], "clip": 8.0, "batch_size": None}
 SWISS: dict[str, dict[str, Any]] = {
     "smoke": {**BRIEF, "widths": [2, 16, 16, 16, 1], "epochs": 400, "rate": 1e-2, "directions": 12, "map": 24, "rise": [20, 80]},
-    "small": {**BRIEF, "widths": [2, 23, 16, 26, 32, 28, 31, 1], "epochs": 3500, "rate": 5e-3, "directions": 128, "map": 64},
+    "small": {**BRIEF, "widths": [2, 23, 16, 26, 32, 28, 31, 1], "epochs": 3500, "rate": 5e-3, "directions": 96, "map": 64},
     "full": {
         "widths": [2, 23, 16, 26, 32, 28, 31, 1], "epochs": 800_000, "rate": 0.0057945, "drops": [[3000, 0.1], [5961, 0.01]], "rise": [0, 15_000],
         "fall": [1.0, 1.0], "clip": 8.0, "batch_size": None, "directions": 3000, "map": 400,
@@ -28,13 +28,14 @@ SWISS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 DIGITS: dict[str, dict[str, Any]] = {
     "smoke": {**BRIEF, "widths": [64, 32, 10], "epochs": 60, "rate": 1e-2, "directions": 12, "rise": [5, 20]},
-    "small": {**BRIEF, "widths": [64, 64, 64, 10], "epochs": 600, "rate": 2e-3, "directions": 128, "rise": [20, 80]},
+    "small": {**BRIEF, "widths": [64, 64, 64, 10], "epochs": 600, "rate": 2e-3, "directions": 96, "rise": [20, 80]},
 }
 SWISS_BETAS = {"smoke": (0.0, 0.3), "small": (0.0, 0.02, 0.05, 0.1, 0.2, 0.35), "full": (0.0, 0.05, 0.1, 0.2, 0.3, 0.444, 0.5)}
 DIGITS_BETAS = {"smoke": (0.0, 0.3), "small": (0.0, 0.05, 0.15, 0.3, 0.5), "full": (0.0, 0.1, 0.2, 0.35)}
 SWISS_TRAIN = {"smoke": 60, "small": 120, "full": 400}
-SIZES_OF_TRAINING = {"smoke": (30, 60), "small": (40, 80, 240, 480), "full": (100, 200, 800, 1600)}
-SEEDS = {"smoke": 2, "small": 3, "full": 10}
+SIZES_OF_TRAINING = {"smoke": (30, 60), "small": (40, 80, 240), "full": (100, 200, 800, 1600)}
+SEEDS = {"smoke": 2, "small": 4, "full": 10}
+DIGITS_SEEDS = {"smoke": 2, "small": 5, "full": 4}
 
 
 def _swiss_cells(size: Size) -> list[Cell]:
@@ -51,12 +52,16 @@ def _digits_cells(size: Size) -> list[Cell]:
     if size == "full":
         from genscope.experiments.papers.huang_svhn import SVHN
 
-        return [Cell(f"SVHN, β = {beta:g}, seed {seed}", {**SVHN, "beta": beta, "seed": seed}) for beta in DIGITS_BETAS[size] for seed in range(4)]
+        return [
+            Cell(f"SVHN, β = {beta:g}, seed {seed}", {**SVHN, "beta": beta, "seed": seed})
+            for beta in DIGITS_BETAS[size]
+            for seed in range(DIGITS_SEEDS[size])
+        ]
     shared, n = DIGITS[size], {"smoke": 100, "small": 300}[size]
     return [
         Cell(f"{n} digits, β = {beta:g}, seed {seed}", {**shared, "data": "digits", "n_train": n, "beta": beta, "seed": seed})
         for beta in DIGITS_BETAS[size]
-        for seed in range(SEEDS[size])
+        for seed in range(DIGITS_SEEDS[size])
     ]
 
 
