@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genscope.experiments.papers.neyshabur_networks import DEPARTURES, NORM_NAMES, NORMS, recipe, run_networks, run_one
+from genscope.experiments.papers.neyshabur_pictures import draw_errors, draw_pac_bayes
 from genscope.experiments.papers.neyshabur_statistics import grid, mean_with_interval, twins, with_null
-from genscope.experiments.papers.neyshabur_true_random import draw_bi_criteria
 from genscope.experiments.values import Cell, Check, Experiment, Family, Judgement, Size
 from genscope.experiments.verdicts import check_above, check_below, judgement
 
@@ -92,15 +92,8 @@ def _judge_pac_bayes(runs: "Runs") -> Judgement:
 
 
 def _draw_errors(runs: "Runs", theme: "Theme") -> "Figure":
-    from genscope.figures.theme import MARKERS, new_figure, style_legend
-
-    figure, axes = new_figure(theme, 5.6, 4.0)
-    for index, (name, word) in enumerate((("train_error", "training"), ("test_error", "test"))):
-        levels, _, table = grid(runs, NETWORKS, name, "n_confusion")
-        middle = table.mean(axis=1)
-        axes.errorbar(levels, middle, [middle - table.min(axis=1), table.max(axis=1) - middle], marker=MARKERS[index], capsize=3, label=word)
-    axes.set(xlabel="size of the confusion set", ylabel="error rate", ylim=(-0.02, None))
-    style_legend(axes, theme)
+    figure, axes, _ = draw_errors(runs, NETWORKS, theme, "n_confusion")
+    axes.set(xlabel="size of the confusion set")
     return figure
 
 
@@ -121,12 +114,7 @@ def _draw_norms(runs: "Runs", theme: "Theme") -> "Figure":
 
 
 def _draw_pac_bayes(runs: "Runs", theme: "Theme") -> "Figure":
-    from genscope.figures.theme import new_figure
-
-    figure, axes = new_figure(theme, 5.8, 4.0)
-    draw_bi_criteria(axes, runs, NETWORKS, theme, "n_confusion", "{:,} random labels")
-    axes.set(xlabel="KL divergence (nats)", ylabel="expected sharpness (nats)")
-    return figure
+    return draw_pac_bayes(runs, NETWORKS, theme, "n_confusion", "{:,} random labels")
 
 
 def _experiment(letter: str, place: str, title: str, claim: str, judge, draw, paper: str, caption: str) -> Experiment:  # type: ignore[no-untyped-def]

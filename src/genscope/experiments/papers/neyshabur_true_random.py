@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genscope.experiments.papers.neyshabur_networks import DEPARTURES, NORM_NAMES, NORMS, recipe, run_networks, run_one
+from genscope.experiments.papers.neyshabur_pictures import draw_bi_criteria
 from genscope.experiments.papers.neyshabur_statistics import (
     grid,
     mean_with_interval,
@@ -180,25 +181,6 @@ def _draw_pac_bayes(runs: "Runs", theme: "Theme") -> "Figure":
         panel.set(title=word, xlabel="KL divergence (nats)")
     axes[0].set_ylabel("expected sharpness (nats)")
     return figure
-
-
-def draw_bi_criteria(panel: "Axes", runs: "Runs", family: Family, theme: "Theme", key: str, label: str, **where: object) -> None:
-    """Expected sharpness against KL divergence, one curve per value of ``key`` (geometric mean over seeds), with the level 0.05."""
-    from matplotlib import colormaps
-
-    cells = [cell for cell in runs.cells(family) if all(cell.settings.get(name) == value for name, value in where.items())]
-    levels = sorted({cell.settings[key] for cell in cells})
-    colours = colormaps[theme.sequential](np.linspace(0.15, 0.85, len(levels)))
-    for level, colour in zip(levels, colours, strict=True):
-        curves = [runs.arrays(cell, family) for cell in cells if cell.settings[key] == level]
-        kl = np.exp(np.mean([np.log(curve["kl"]) for curve in curves], axis=0))
-        sharpness = np.mean([curve["sharpness"] for curve in curves], axis=0)
-        shown = sharpness > 1e-4
-        panel.plot(kl[shown], sharpness[shown], color=colour, marker="o", markersize=3, linewidth=1.3, label=label.format(level))
-    panel.axhline(0.05, color=theme.muted, linewidth=0.8, linestyle="--")
-    panel.set_xscale("log")
-    panel.set_ylim(-0.01, 0.3)
-    panel.legend(frameon=False, labelcolor=theme.ink, fontsize=8)
 
 
 _SOURCE = "Neyshabur et al."

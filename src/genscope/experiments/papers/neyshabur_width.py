@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genscope.experiments.papers.neyshabur_networks import CAPACITIES, NORM_NAMES, NORMS, recipe, run_networks, run_one
+from genscope.experiments.papers.neyshabur_pictures import draw_errors, draw_pac_bayes
 from genscope.experiments.papers.neyshabur_statistics import grid, mean_with_interval, slopes, twins, with_null
-from genscope.experiments.papers.neyshabur_true_random import draw_bi_criteria
 from genscope.experiments.values import Cell, Check, Experiment, Family, Judgement, Size
 from genscope.experiments.verdicts import check_above, check_below, judgement
 
@@ -118,16 +118,8 @@ def _judge_pac_bayes(runs: "Runs") -> Judgement:
 
 
 def _draw_errors(runs: "Runs", theme: "Theme") -> "Figure":
-    from genscope.figures.theme import MARKERS, new_figure, style_legend
-
-    figure, axes = new_figure(theme, 5.6, 4.0)
-    for index, (name, word) in enumerate((("train_error", "training"), ("test_error", "test"))):
-        levels, _, table = grid(runs, NETWORKS, name, "units")
-        middle = table.mean(axis=1)
-        axes.errorbar(levels, middle, [middle - table.min(axis=1), table.max(axis=1) - middle], marker=MARKERS[index], capsize=3, label=word)
+    figure, axes, levels = draw_errors(runs, NETWORKS, theme, "units")
     _width_axis(axes, levels)
-    axes.set(ylabel="error rate")
-    style_legend(axes, theme)
     return figure
 
 
@@ -156,12 +148,7 @@ def _draw_norms(runs: "Runs", theme: "Theme") -> "Figure":
 
 
 def _draw_pac_bayes(runs: "Runs", theme: "Theme") -> "Figure":
-    from genscope.figures.theme import new_figure
-
-    figure, axes = new_figure(theme, 5.8, 4.0)
-    draw_bi_criteria(axes, runs, NETWORKS, theme, "units", "{:,} units")
-    axes.set(xlabel="KL divergence (nats)", ylabel="expected sharpness (nats)")
-    return figure
+    return draw_pac_bayes(runs, NETWORKS, theme, "units", "{:,} units")
 
 
 def _experiment(letter: str, place: str, title: str, claim: str, judge, draw, paper: str, caption: str) -> Experiment:  # type: ignore[no-untyped-def]
