@@ -123,22 +123,20 @@ def _pretraining(name: str, network: str, epochs: int, full: Sequence[float], sm
 
 
 SHARES = tuple(round(0.1 * k, 1) for k in range(11))
-SMALL_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
-SMALL_BN_SHARES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
-SMALL_STDS = tuple(round(0.02 + 0.02 * k, 2) for k in range(8))
+SMALL_STDS = tuple(round(0.02 + 0.01 * k, 2) for k in range(16))
 MNIST_STDS = tuple(round(0.05 + 0.02 * k, 2) for k in range(14))
 BN_STDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0)
 
 # Figures 2a, 2b and 4.
 INITIALIZATION = Family("liao-initialization", 1, _initialization("cifar10", "three-layer-64", 200, PRINTED_STDS, SMALL_STDS, (0.1, 0.1)), train_cell)
 # Figures 9, 10, 13 and 14.
-PRETRAINING = Family("liao-pretraining", 1, _pretraining("cifar10", "three-layer-24", 300, SHARES, SMALL_SHARES, None, 0.0044), train_cell)
+PRETRAINING = Family("liao-pretraining", 1, _pretraining("cifar10", "three-layer-24", 300, SHARES, SHARES, None, 0.0044), train_cell)
 # Figures 15, 16 and 20.
-MNIST = Family("liao-mnist", 1, _initialization("mnist", "three-layer-34", 800, MNIST_STDS, MNIST_STDS[::2], (0.1, 0.1)), train_cell)
+MNIST = Family("liao-mnist", 1, _initialization("mnist", "three-layer-34", 800, MNIST_STDS, MNIST_STDS, (0.1, 0.1)), train_cell)
 # Figures 5 and 11, 6 and 12, 7 and 17, 8 and 18.
 FIVE_LAYER = {
     ("cifar10", "pretraining"): Family(
-        "liao-bn-cifar10-pretraining", 1, _pretraining("cifar10", "five-layer-bn", 80, SHARES, SMALL_BN_SHARES, 0.05, 0.006), train_cell
+        "liao-bn-cifar10-pretraining", 1, _pretraining("cifar10", "five-layer-bn", 80, SHARES, SHARES, 0.05, 0.006), train_cell
     ),
     ("cifar10", "initialization"): Family(
         "liao-bn-cifar10-initialization", 1, _initialization("cifar10", "five-layer-bn", 80, BN_STDS, BN_STDS, (0.05, 0.05)), train_cell

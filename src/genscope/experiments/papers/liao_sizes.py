@@ -30,7 +30,7 @@ def sample_cells(size: Size) -> list[Cell]:
         for n in chosen:
             schedule = dict(base["schedule"])
             if size == "small":
-                schedule["epochs"] = max(60, min(200, 120_000 // n))
+                schedule["epochs"] = max(60, min(400, 120_000 // n))
             settings = {**base, "n_train": n, "random_labels": random, "schedule": schedule}
             cells.append(Cell(f"{n} images, {'random' if random else 'natural'} labels", settings))
     return cells

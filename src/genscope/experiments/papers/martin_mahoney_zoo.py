@@ -20,10 +20,10 @@ SMALLEST = 50
 def _cells(size: Size) -> list[Cell]:
     widths, noises, seeds = {
         "smoke": ((64,), (0.0, 0.5), 1),
-        "small": ((64, 128, 256), (0.0, 0.25, 0.5, 1.0), 1),
+        "small": ((64, 128), (0.0, 0.25, 0.5, 1.0), 1),
         "full": ((64, 128, 256, 512), (0.0, 0.25, 0.5, 0.75, 1.0), 5),
     }[size]
-    epochs = 5 if size == "smoke" else 120
+    epochs = {"smoke": 5, "small": 40, "full": 300}[size]
     return [
         Cell(f"width {width}, noise {noise:g}, seed {seed}", {"width": width, "noise": noise, "seed": seed, "epochs": epochs})
         for width in widths
