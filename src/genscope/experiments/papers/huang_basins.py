@@ -121,18 +121,26 @@ def _judge_directions(runs: "Runs") -> Judgement:
         order_check(f"Spearman of test accuracy and minus the loss {reach} of the filters' norms away", rows, "test_accuracy", f"slice_{reach}", -1.0)
         for reach in ("0.25", "0.5")
     ]
+    good, bad = good_and_bad(rows, "log_radius_0.5")
+    spread = float(np.nanmean(values(rows, "log_radius_sem_0.5") * np.sqrt(values(rows, "n_directions"))))
+    apart = float(np.nanmean(good) - np.nanmean(bad)) / spread
+    checks.append(
+        check_above("difference of good and bad in ln r at loss 0.5, over its standard deviation between directions", apart, 1.0, decides=False)
+    )
     checks.append(order_check("the same at the whole norm", rows, "test_accuracy", "slice_1", -1.0, decides=False))
     meaning = (
         f"Along filter-normalized random directions the loss of networks with lower test accuracy rises earlier: the rank correlations are "
-        f"{', '.join(f'{check.observed or 0:+.2f}' for check in checks)} at a quarter, half and the whole of the filters' norms. Far from the "
+        f"{', '.join(f'{check.observed or 0:+.2f}' for check in (checks[0], checks[1], checks[3]))} at a quarter, half and the whole of the "
+        f"filters' norms. Far from the "
         f"minimum the "
-        "loss is that of a random network of the same norms, and the order need not last."
+        "loss is that of a random network of the same norms, and the order need not last. The standard deviation of ln r between directions is "
+        f"{spread:.2f}; good and bad networks differ by {apart:.1f} times that."
     )
     return judgement(checks, meaning, departures=_departures(runs))
 
 
 def _draw_volumes(runs: "Runs", theme: "Theme") -> "Figure":
-    from genscope.figures.theme import new_figure, style_legend
+    from genscope.figures.theme import new_figure
 
     figure, axes = new_figure(theme, 9.6, 6.2, rows=2, cols=3)
     for line, family in zip(axes, (SWISS_ROLL, DIGIT_NETWORKS), strict=True):
@@ -156,7 +164,8 @@ def _draw_volumes(runs: "Runs", theme: "Theme") -> "Figure":
         if family is SWISS_ROLL:
             _draw_sizes(runs, line[1], theme)
         line[0].set_ylabel("ln radius (filters' norms)")
-    style_legend(axes[0, 1], theme, loc="lower right")
+    handles, labels = axes[0, 1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, labelcolor=theme.ink, fontsize=9)
     return figure
 
 
@@ -250,7 +259,8 @@ EXPERIMENTS = (
         "S2-F5", "Figure 5", "Radius and volume of the basin against test accuracy",
         "The radius and the volume of a basin grow monotonically with test accuracy, at several cutoffs, on the swiss roll and on SVHN.",
         (SWISS_ROLL, DIGIT_NETWORKS), judge=_judge_volumes, draw=_draw_volumes,
-        paper_figure="Average radius and log volume against test accuracy for ten networks on the swiss roll and four on SVHN; all curves rise.",
+        paper_figure="Mean radius (band: smallest to largest) and log volume against test accuracy, ten runs on the swiss roll and four on "
+        "SVHN; all rise.",
         caption="One point per network and cutoff. Circles: mean ln r over rays. Triangles: ln of the radius of a ball of the naive volume, a "
         "lower bound "
         "carried by the longest ray. Open diamonds: networks without poison on other numbers of examples.",
@@ -267,9 +277,10 @@ EXPERIMENTS = (
     ),
     _experiment(
         "S2-F7", "Figure 7", "Loss along random directions for several test accuracies",
-        "Along random directions the training loss rises earlier the lower a network's test accuracy is.", (DIGIT_NETWORKS,), judge=_judge_directions,
+        "Along random directions the training loss of a bad minimum rises above the cutoff earlier, and the width varies little between "
+        "directions.", (DIGIT_NETWORKS,), judge=_judge_directions,
         draw=_draw_directions,
-        paper_figure="SVHN loss along random directions for networks of several test accuracies; the better ones stay flat longer.",
+        paper_figure="SVHN loss along random directions, and the basin below the cutoff; the width varies little from direction to direction.",
         caption="Training loss (log scale), mean over filter-normalized random directions and seeds, one curve per β.", errata=(_COORDINATES,),
     ),
 )  # fmt: skip

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # β rises from epoch 100 to 400 and falls to 0.3 of itself for the last quarter, so that the training loss ends below the cutoffs of the basin
 BRIEF = {"drops": [[0.6, 0.3], [0.85, 0.1]], "rise": [100, 400], "fall": [0.75, 0.3], "clip": 8.0, "batch_size": None}
 SWISS: dict[str, dict[str, Any]] = {
-    "smoke": {**BRIEF, "widths": [2, 16, 16, 16, 1], "epochs": 400, "rate": 1e-2, "directions": 12, "map": 24, "rise": [20, 80]},
+    "smoke": {**BRIEF, "widths": [2, 16, 16, 16, 1], "epochs": 400, "rate": 1e-2, "directions": 8, "map": 16, "rise": [20, 80]},
     "small": {**BRIEF, "widths": [2, 23, 16, 26, 32, 28, 31, 1], "epochs": 3500, "rate": 5e-3, "directions": 96, "map": 64},
     "full": {
         "widths": [2, 23, 16, 26, 32, 28, 31, 1], "epochs": 800_000, "rate": 0.0057945, "drops": [[3000, 0.1], [5961, 0.01]], "rise": [0, 15_000],
@@ -33,9 +33,9 @@ DIGITS: dict[str, dict[str, Any]] = {
 SWISS_BETAS = {"smoke": (0.0, 0.3), "small": (0.0, 0.02, 0.05, 0.1, 0.2, 0.35), "full": (0.0, 0.05, 0.1, 0.2, 0.3, 0.444, 0.5)}
 DIGITS_BETAS = {"smoke": (0.0, 0.3), "small": (0.0, 0.05, 0.15, 0.3, 0.5), "full": (0.0, 0.1, 0.2, 0.35)}
 SWISS_TRAIN = {"smoke": 60, "small": 120, "full": 400}
-SIZES_OF_TRAINING = {"smoke": (30, 60), "small": (40, 80, 240), "full": (100, 200, 800, 1600)}
-SEEDS = {"smoke": 2, "small": 4, "full": 10}
-DIGITS_SEEDS = {"smoke": 2, "small": 5, "full": 4}
+SIZES_OF_TRAINING = {"smoke": (30, 60), "small": (40, 240), "full": (100, 200, 800, 1600)}
+SEEDS = {"smoke": 2, "small": 3, "full": 10}
+DIGITS_SEEDS = {"smoke": 2, "small": 4, "full": 4}
 
 
 def _swiss_cells(size: Size) -> list[Cell]:

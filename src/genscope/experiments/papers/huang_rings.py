@@ -110,12 +110,13 @@ def _judge(runs: "Runs") -> Judgement:
         check_above("least training accuracy at the small gap", float(runs.column(RINGS, "train_accuracy", gap=small).min()), 0.99, decides=False),
     )  # fmt: skip
     told = ", ".join(f"{wrong[gap][0] or 0:.0%} at gap {gap:g}" for gap in gaps)
+    found = (wrong[small][0] or 0.0) < 0.2
     meaning = (
         f"Inside the circle that separates the inner rings, this share of the area gets the class of the outer ring: {told} (medians over {n} "
         f"seeds). A "
-        "circle fits all points at every gap; where it has to pass within a thousandth of them, training prefers a boundary around the ten "
-        "inner points "
-        "one by one to it, if the first number is large. The bias is towards wide margins, which is not always the simple function."
+        "circle fits all points at every gap; where it has to pass within a thousandth of them, "
+        + ("it is found all the same." if found else "training gives the disc to the many points and reaches the ten inner ones from outside.")
+        + " The bias is towards wide margins, which is not always the simple function."
     )
     return judgement(checks, meaning, departures=() if runs.size == "full" else _DEPARTURES)
 
@@ -164,7 +165,7 @@ EXPERIMENTS = (
         "S2-F8", "Huang et al., Figure 8", "Concentric rings: the simple circle is not found where its margin is tiny",
         "With a gap of 0.001 between two inner rings the network does not find the circle that separates them; with a large gap it does.",
         (RINGS,), _judge, _draw,
-        "The plane coloured by class: with the tiny gap the boundary surrounds the few inner points one by one; the circle would be simpler.",
+        "Two panels: with a wide gap a round boundary; with the pinched one the network picks the few points one by one and arcs away from the many.",
         "Colour: predicted class of the network with the first seed; dots: training points; dashed: the circle halfway between the inner "
         "rings. The share "
         "is the median over the seeds of the disc's area inside the circle that gets the outer class.",

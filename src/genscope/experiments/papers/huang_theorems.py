@@ -131,6 +131,7 @@ def _draw_ellipsoids(runs: "Runs", theme: "Theme") -> "Figure":
         axes[1].scatter(n, runs.column(ELLIPSOIDS, f"{name}_ess"), **look)
     axes[0].axhline(0.0, color=theme.muted, linewidth=0.8)
     axes[0].set_yscale("symlog", linthresh=1.0)
+    axes[0].set_ylim(-2.0, 2e4)
     axes[0].set(xscale="log", xlabel="dimensions n", ylabel="exact minus estimated ln V (nats)")
     axes[1].axhline(30.0, color=theme.muted, linewidth=0.8, linestyle="--")
     axes[1].set(xscale="log", yscale="log", xlabel="dimensions n", ylabel="effective sample size (rays)")
