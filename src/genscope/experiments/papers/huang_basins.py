@@ -48,10 +48,8 @@ def _judge_volumes(runs: "Runs") -> Judgement:
     lowest = min(check.observed for check in checks if check.observed is not None)
     meaning = (
         f"Over networks poisoned to different degrees, {passed} of {len(checks)} rank correlations between test accuracy and the size of the "
-        f"basin lie "
-        f"above 0.8 with their whole interval (the lowest is {lowest:+.2f}). The volumes themselves are refused in {np.mean(refused):.0%} of "
-        f"all cases, "
-        f"because a single ray carries their mean; the mean of ln r can always be compared. {_told(rho)}"
+        f"basin lie above 0.8 with their whole interval (the lowest is {lowest:+.2f}). The volumes themselves are refused in "
+        f"{np.mean(refused):.0%} of all cases, because a single ray carries their mean; the mean of ln r can always be compared. {_told(rho)}"
     )
     return judgement([*checks, further], meaning, departures=_departures(runs))
 
@@ -85,11 +83,11 @@ def _judge_orders(runs: "Runs") -> Judgement:
     middle = checks[2]  # at loss 0.5, which every network lies below
     ratio = middle.observed or 1.0
     meaning = (
-        f"10^{ORDERS:,} in {SVHN_WEIGHTS:,} dimensions is a ratio of effective radii of {RATIO:.4f}. Here, in {n:,.0f} dimensions, good basins reach "
-        f"{ratio:.2f} times as far as the most poisoned ones at loss 0.5, which makes {orders[1]:,.0f} orders of magnitude; the same ratio "
-        f"would make "
-        f"{SVHN_WEIGHTS * math.log10(ratio):,.0f} in the paper's network. Two good networks of different seeds already differ by a factor of "
-        f"{middle.null or math.nan:.2f} in radius: orders of magnitude count dimensions rather than tell how different two minima are."
+        f"10^{ORDERS:,} in {SVHN_WEIGHTS:,} dimensions is a ratio of effective radii of {RATIO:.4f}. Here, in {n:,.0f} dimensions, good "
+        f"basins reach {ratio:.2f} times as far as the most poisoned ones at loss 0.5, which makes {orders[1]:,.0f} orders of magnitude; the "
+        f"same ratio would make {SVHN_WEIGHTS * math.log10(ratio):,.0f} in the paper's network. Two good networks of different seeds already "
+        f"differ by a factor of {middle.null or math.nan:.2f} in radius: orders of magnitude count dimensions rather than tell how different "
+        "two minima are."
     )
     return judgement(checks, meaning, departures=_departures(runs))
 
@@ -102,9 +100,8 @@ def _judge_slices(runs: "Runs") -> Judgement:
     ]
     meaning = (
         f"A quarter of the filters' own norms away from the weights the loss of the most poisoned networks is {checks[0].observed or 0:.2f} "
-        f"times that of "
-        f"the good ones, and {checks[1].observed or 0:.2f} times half of them away (geometric means over seeds); between good networks of "
-        f"different seeds "
+        f"times that of the good ones, and {checks[1].observed or 0:.2f} times half of them away (geometric means over seeds); between good "
+        "networks of different seeds "
         f"the factor is {checks[0].null or 0:.2f}. The bad minima are " + _sharper(checks)
     )
     return judgement(checks, meaning, departures=_departures(runs))
@@ -129,12 +126,10 @@ def _judge_directions(runs: "Runs") -> Judgement:
     )
     checks.append(order_check("the same at the whole norm", rows, "test_accuracy", "slice_1", -1.0, decides=False))
     meaning = (
-        f"Along filter-normalized random directions the loss of networks with lower test accuracy rises earlier: the rank correlations are "
+        "Rank correlations of test accuracy with minus the loss along filter-normalized random directions are "
         f"{', '.join(f'{check.observed or 0:+.2f}' for check in (checks[0], checks[1], checks[3]))} at a quarter, half and the whole of the "
-        f"filters' norms. Far from the "
-        f"minimum the "
-        "loss is that of a random network of the same norms, and the order need not last. The standard deviation of ln r between directions is "
-        f"{spread:.2f}; good and bad networks differ by {apart:.1f} times that."
+        "filters' norms. Far from the minimum the loss is that of a random network of the same norms, and the order need not last. The "
+        f"standard deviation of ln r between directions is {spread:.2f}; good and bad networks differ by {apart:.1f} times that."
     )
     return judgement(checks, meaning, departures=_departures(runs))
 
@@ -229,15 +224,13 @@ def _profiles(runs: "Runs", theme: "Theme", *, only_ends: bool) -> "Figure":
 
 _S = "Huang et al."
 _COORDINATES = (
-    "The released directions have unit length per filter, so they live on a product of spheres and have length √(number of filters); they are "
-    "not uniform "
-    "on the unit sphere that the formula needs. Here z is uniform on the sphere of all normalized weights, n counts the weights that move, and the "
-    "Jacobian Σ d_f ln‖w_f‖ back to plain weights is stored."
+    "The released directions have unit length per filter, so they live on a product of spheres and have length √(number of filters); they "
+    "are not uniform on the unit sphere that the formula needs. Here z is uniform on the sphere of all normalized weights, n counts the "
+    "weights that move, and the Jacobian Σ d_f ln‖w_f‖ back to plain weights is stored."
 )
 _CROSSING = (
     "The text says a loss of 0.1; the released script for the swiss roll uses 1, and takes as crossing the point of a coarse grid whose loss "
-    "is nearest, "
-    "which need not be the first. Here the first crossing is found to a relative precision of 10⁻³ at three cutoffs."
+    "is nearest, which need not be the first. Here the first crossing is found to a relative precision of 10⁻³ at three cutoffs."
 )
 
 
@@ -262,8 +255,7 @@ EXPERIMENTS = (
         paper_figure="Mean radius (band: smallest to largest) and log volume against test accuracy, ten runs on the swiss roll and four on "
         "SVHN; all rise.",
         caption="One point per network and cutoff. Circles: mean ln r over rays. Triangles: ln of the radius of a ball of the naive volume, a "
-        "lower bound "
-        "carried by the longest ray. Open diamonds: networks without poison on other numbers of examples.",
+        "lower bound carried by the longest ray. Open diamonds: networks without poison on other numbers of examples.",
         errata=(_CROSSING, _COORDINATES),
     ),
     _experiment(

@@ -161,9 +161,9 @@ def _judge_linear(runs: "Runs") -> Judgement:
         told.append(f"{network.mean():.3f} against {linear.mean():.3f} on {data}")
     wide = [f"{data} {mean:+.2f}" for data, mean in ((check.statistic.partition(":")[0], check.observed or 0.0) for check in checks[::2])]
     meaning = (
-        f"Test accuracy of the network against that of a linear model on polynomial features with more parameters than examples: "
-        f"{'; '.join(told)}. The "
-        f"differences are {', '.join(wide)}. Both fit the training set, so the number of parameters does not tell them apart"
+        "Test accuracy of the network against that of a linear model on polynomial features with more parameters than examples: "
+        f"{'; '.join(told)}. The differences are {', '.join(wide)}. Both fit the training set, so the number of parameters does not tell them "
+        "apart"
         + (". " if min(check.observed or 0.0 for check in checks[::2]) > 0.1 else "; yet here the linear model does not fall far behind. ")
         + "How far it does depends on how well products of inputs suit the task: a plane and small digits better than natural images."
     )
@@ -173,8 +173,7 @@ def _judge_linear(runs: "Runs") -> Judgement:
 DEPARTURES = (
     "The claim is about CIFAR-10; what is found on other tasks says whether it carries over, not whether it is right there.",
     "The swiss roll (120 points; products of Legendre polynomials up to degree 22, 276 features) and 300 of scikit-learn's digits (64 pixels "
-    "and their 2,080 "
-    "products) stand in for CIFAR-10 with 298,368 features; perceptrons stand in for the ResNet.",
+    "and their 2,080 products) stand in for CIFAR-10 with 298,368 features; perceptrons stand in for the ResNet.",
     "The linear model is the interpolant of least norm, the limit of gradient descent on squared errors from zero, instead of SGD with weight decay.",
 )
 

@@ -32,10 +32,9 @@ def _judge_good_and_bad(runs: "Runs") -> Judgement:
     shown = [check.observed or 0.0 for check in checks]
     meaning = (
         f"Networks without poison (test accuracy {good.mean():.2f}) keep the boundary {shown[0]:.1f} times as far from their closest training "
-        f"points as the "
-        f"most poisoned ones ({bad.mean():.2f}), which give {shown[1]:.1f} times as much of the plane to the wrong class. Their basins at loss "
-        f"0.1 reach "
-        f"{shown[3]:.1f} times as far; a quarter of the filters' norms away the loss of the bad ones is {shown[2]:.2f} times that of the good ones"
+        f"points as the most poisoned ones ({bad.mean():.2f}), which give {shown[1]:.1f} times as much of the plane to the wrong class. Their "
+        f"basins at loss 0.1 reach {shown[3]:.1f} times as far; a quarter of the filters' norms away the loss of the bad ones is "
+        f"{shown[2]:.2f} times that of the good ones"
         + (": there the bad minima are sharper." if shown[2] > 1.1 else ": at that distance the good minima are no flatter than the bad ones.")
     )
     return judgement(checks, meaning, departures=_departures(runs))
@@ -51,12 +50,10 @@ def _judge_gaps(runs: "Runs") -> Judgement:
         order_check("Spearman of the generalization gap and minus the smallest margin", rows, "gap", "margin_min", -1.0, decides=False),
     )
     meaning = (
-        f"All {len(rows)} networks fit their training points (accuracy at least {fitted:.3f}). With the generalization gap the area of the "
-        f"wrong class "
-        f"grows (ρ = {checks[1].observed or 0:+.2f}) and the 5% margin shrinks (ρ = {-(checks[2].observed or 0):+.2f}; the smallest margin, a "
-        f"single point, "
-        f"{-(checks[3].observed or 0):+.2f}). The area follows from the gap almost by definition, since test points fill the plane; the margin "
-        f"does not."
+        f"The {len(rows)} networks have training accuracies of at least {fitted:.3f}. The rank correlation of their generalization gaps with "
+        f"the area of the wrong class is {checks[1].observed or 0:+.2f}, with the 5% margin {-(checks[2].observed or 0):+.2f} and with the "
+        f"smallest margin, a single point, {-(checks[3].observed or 0):+.2f}. The area follows from the gap almost by definition, since test "
+        "points fill the plane; the margin does not."
     )
     return judgement(checks, meaning, departures=_departures(runs))
 
@@ -132,8 +129,7 @@ EXPERIMENTS = (
         "Decision boundaries of a good and a bad network, the bad one broken up around the training points, beside one- and two-dimensional "
         "slices of the loss.",
         "Left and middle: predicted class and training points of the first seed. Right: training loss (log scale) along filter-normalized "
-        "directions, mean "
-        "of four, one line per seed.",
+        "directions, mean of four, one line per seed.",
         vector=False,
     ),
     Experiment(
@@ -141,8 +137,8 @@ EXPERIMENTS = (
         "Among networks that all fit the training set, the regions of the wrong class grow and the margin shrinks with the generalization gap.",
         (SWISS_ROLL,), _judge_gaps, _draw_gaps,
         "Boundaries at several gaps, all with training accuracy above 99.5 %; the wrong class eats into the arms of the spiral as the gap grows.",
-        "Top: predicted class and training points at four gaps, first seed. Bottom: one point per network; the margin is the distance of correctly "
-        "classified training points from the boundary (5 % quantile).",
+        "Top: predicted class and training points at four gaps, first seed. Bottom: one point per network; the margin is the distance of "
+        "correctly classified training points from the boundary (5 % quantile).",
         vector=False,
     ),
 )  # fmt: skip

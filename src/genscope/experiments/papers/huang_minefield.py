@@ -142,11 +142,10 @@ def _judge(runs: "Runs") -> Judgement:
         check_below("median distance over the distance from the start to the end of the normal run", float(np.median(whole)), 1.0, decides=False),
     )  # fmt: skip
     meaning = (
-        f"{int(mines.sum())} of {len(mines)} poisoned runs end in a minimum that fits the training set and fails on the test set (training accuracy "
-        f"{fitted.mean():.3f}, test accuracy {tested.mean():.3f} on average), while the normal runs reach {good.mean():.3f}. The bad minima lie at "
-        f"{ratio or 0:.2g} times the path that the normal run takes to its next iterate (median), {np.median(along):.2g} times the length of "
-        f"the whole "
-        f"run and {np.median(whole):.2g} times the distance from its start to its end: "
+        f"{int(mines.sum())} of {len(mines)} poisoned runs end in a minimum that fits the training set and fails on the test set (training "
+        f"accuracy {fitted.mean():.3f}, test accuracy {tested.mean():.3f} on average), while the normal runs reach {good.mean():.3f}. The bad "
+        f"minima lie at {ratio or 0:.2g} times the path that the normal run takes to its next iterate (median), {np.median(along):.2g} times "
+        f"the length of the whole run and {np.median(whole):.2g} times the distance from its start to its end: "
         f"" + _near(ratio) + " t-SNE keeps neighbourhoods, not distances."
     )
     return judgement(checks, meaning, departures=() if runs.size == "full" else _DEPARTURES)
@@ -155,15 +154,12 @@ def _judge(runs: "Runs") -> Judgement:
 def _near(ratio: float | None) -> str:
     if ratio is None:
         return "no distance is known."
-    return (
-        "they are mines beside the path." if ratio < 1 else "they exist for every start, but training has to leave the path for good to reach them."
-    )
+    return "they are mines beside the path." if ratio < 1 else "training has to leave the path for good to reach them."
 
 
 _DEPARTURES = (
     "Wider networks (4 hidden layers of 64 units, He-normal) and Adam on full batches instead of 4 of 25 with RMSprop, which gets there in "
-    "fewer epochs: "
-    "1,000 for the normal run instead of 2,000, 6,000 for the poisoned ones instead of 40,000; inputs are divided by 3.",
+    "fewer epochs: 1,000 for the normal run instead of 2,000, 6,000 for the poisoned ones instead of 40,000; inputs are divided by 3.",
     "Poisoned runs start at every 125th epoch instead of every 10th, so the stretches of the path are longer than the paper's.",
 )
 
@@ -196,8 +192,7 @@ EXPERIMENTS = (
         (MINEFIELD,), _judge, _draw,
         "t-SNE of the weights: red iterates from the start to the good minimum (star), blue bad minima (test accuracy below 53 %) all around.",
         "Weights of the first seed; lines join an iterate to the bad minimum found from it. t-SNE keeps neighbourhoods but no distances: the "
-        "principal "
-        "components beside it do.",
+        "principal components beside it do.",
         ("\"SGD\" is RMSprop in the released code, and the good run has a penalty on its weights that the bad ones lack; so here.",
          "The bad minima are found by training on 134 further points with flipped labels: they are minima of another loss, with which the "
          "training loss "

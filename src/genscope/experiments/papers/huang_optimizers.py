@@ -72,12 +72,11 @@ def _judge_optimizers(runs: "Runs") -> Judgement:
     left = ", ".join(f"{name} ({fitted[name]:.2f})" for name in names if name not in counted)
     meaning = (
         f"{len(counted)} of {len(names)} optimizers fit the training set; their test accuracies lie between {min(spread):.3f} and "
-        f"{max(spread):.3f}, the "
-        f"linear model's at {linear.mean():.3f}. "
+        f"{max(spread):.3f}, the linear model's at {linear.mean():.3f}. "
         + (f"Not fitted in the steps given: {left}. " if left else "")
         + ("The choice of the optimizer changes little" if max(spread) - min(spread) < 0.1 else "The choice of the optimizer matters")
         + (
-            ", and the network is ahead of the linear model under all of them."
+            " and on average the network is ahead of the linear model under all of them."
             if min(spread) > linear.mean()
             else ", but on this task the network is not ahead of a linear model on smooth features under all of them."
         )

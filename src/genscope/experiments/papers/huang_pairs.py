@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 Rows = list[tuple[dict[str, object], dict[str, object]]]
 DEPARTURES = (
     "Swiss roll: the paper's network of 3,614 parameters on 120 points instead of 400, 3,500 epochs instead of 800,000; β falls to 0.3 of "
-    "itself for the "
-    "last quarter so that every training loss ends below the lowest cutoff.",
+    "itself for the last quarter so that every training loss ends below the lowest cutoff.",
     "Digits: a perceptron 64-64-64-10 on 300 of scikit-learn's digits stands in for the ResNet-20 on SVHN; the other 700 are the poison.",
     "96 directions per basin instead of 3,000.",
 )

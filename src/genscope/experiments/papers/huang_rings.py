@@ -113,8 +113,7 @@ def _judge(runs: "Runs") -> Judgement:
     found = (wrong[small][0] or 0.0) < 0.2
     meaning = (
         f"Inside the circle that separates the inner rings, this share of the area gets the class of the outer ring: {told} (medians over {n} "
-        f"seeds). A "
-        "circle fits all points at every gap; where it has to pass within a thousandth of them, "
+        "seeds). A circle fits all points at every gap; where it has to pass within a thousandth of them, "
         + ("it is found all the same." if found else "training gives the disc to the many points and reaches the ten inner ones from outside.")
         + " The bias is towards wide margins, which is not always the simple function."
     )
@@ -167,8 +166,7 @@ EXPERIMENTS = (
         (RINGS,), _judge, _draw,
         "Two panels: with a wide gap a round boundary; with the pinched one the network picks the few points one by one and arcs away from the many.",
         "Colour: predicted class of the network with the first seed; dots: training points; dashed: the circle halfway between the inner "
-        "rings. The share "
-        "is the median over the seeds of the disc's area inside the circle that gets the outer class.",
+        "rings. The share is the median over the seeds of the disc's area inside the circle that gets the outer class.",
         cost="T1", vector=False,
     ),
 )  # fmt: skip

@@ -84,8 +84,8 @@ def _judge_balls(runs: "Runs") -> Judgement:
     last = int(np.argmax(n))
     meaning = (
         f"ln ω_n = (n/2) ln π − ln Γ(1 + n/2) agrees with the recurrence and the tabled values from n = 10 to {int(n[last]):,}, where it is "
-        f"{found[last]:,.3f}. Volumes in that many dimensions have absurd logarithms, so they are read as effective radii: a factor of 10^10,000 "
-        f"between two basins is a ratio of radii of only {10 ** (1e4 / n[last]):.4f}."
+        f"{found[last]:,.3f}. Volumes in that many dimensions have absurd logarithms, so they are read as effective radii: a factor of "
+        f"10^10,000 between two basins is a ratio of radii of only {10 ** (1e4 / n[last]):.4f}."
     )
     return judgement(checks, meaning)
 
@@ -113,8 +113,8 @@ def _judge_ellipsoids(runs: "Runs") -> Judgement:
         told.append(f"{errors.mean():,.0f} nats (10^{errors.mean() / np.log(10):,.0f}) at n = {size:,.0f} with axes over {spread:g} decades")
     meaning = (
         f"Averaging rⁿ over random directions misses the exact volume by {'; '.join(told)}: the mean is carried by the longest ray drawn. Its "
-        f"effective "
-        f"sample size tells, and the number is refused. With a shape learned from gradients at the edge the error is at most {worst:.2g} nats."
+        "effective sample size tells, and the number is refused. With a shape learned from gradients at the edge the error is at most "
+        f"{worst:.2g} nats."
     )
     return judgement(checks, meaning)
 
@@ -156,10 +156,8 @@ def _judge_optima(runs: "Runs") -> Judgement:
     lost = int((runs.column(OPTIMA, "literal_finite") == 0).sum())
     meaning = (
         f"Where training and poison points coincide, the anti-generalization loss is least at p = 1 − β (to {distance.max():.1g}) and cannot "
-        f"fall below "
-        f"the entropy of β; for β < 1/2 the training label still wins. Written literally, −log(1 − p) is infinite in float32 at a confident "
-        f"network in "
-        f"{lost} of {len(beta)} cases; through the other logits it is finite and exact."
+        "fall below the entropy of β; for β < 1/2 the training label still wins. Written literally, −log(1 − p) is infinite in float32 at a "
+        f"confident network in {lost} of {len(beta)} cases; through the other logits it is finite and exact."
     )
     return judgement(checks, meaning)
 
@@ -172,12 +170,10 @@ EXPERIMENTS = (
     Experiment(
         "S2-T2", "Huang et al., Section 5", "Random directions and the volume of an ellipsoid",
         "The volume of a basin can be found by Monte Carlo over random directions; held here against ellipsoids, whose volume ω_n ∏ a_i is "
-        "exact. Later "
-        "work (Scherlis & Belrose 2025) says that it falls short by orders of magnitude unless directions know the shape.",
+        "exact. Later work (Scherlis & Belrose 2025) says that it falls short by orders of magnitude unless directions know the shape.",
         (ELLIPSOIDS,), _judge_ellipsoids, _draw_ellipsoids, "None; the paper gives the estimator without a test on a known volume.",
-        "Left: nats by which the estimate misses the exact log volume (linear below 1). Right: effective sample size; dashed, the level of 30 "
-        "below which "
-        "a volume is refused. One point per ellipsoid and seed, shifted sideways a little.",
+        "Left: nats by which the estimate misses the exact log volume (linear below 1). Right: effective sample size; dashed, the level of "
+        "30 below which a volume is refused. One point per ellipsoid and seed, shifted sideways a little.",
         ("The estimator's mean is dominated by its largest radius; the paper reports no effective sample size. Differences between two naive "
          "log volumes are differences of the longest rays.",),
         cost="T0",
