@@ -165,22 +165,27 @@ _DEPARTURES = (
 
 
 def _draw(runs: "Runs", theme: "Theme") -> "Figure":
-    from genscope.figures.theme import new_figure, style_legend
+    from genscope.figures.theme import new_figure
 
     figure, axes = new_figure(theme, 8.8, 4.0, cols=2)
     cell = runs.cells(MINEFIELD)[0]
-    found = runs.arrays(cell, MINEFIELD)
+    found, numbers = runs.arrays(cell, MINEFIELD), runs.table(MINEFIELD)[0][1]
+    mines = (np.array(numbers["bad_train"]) >= TRAIN) & (np.array(numbers["bad_test"]) < BAD)
     for panel, (name, words) in zip(axes, (("tsne", "t-SNE of 50 principal components"), ("pca", "first two principal components")), strict=True):
         points, n = found[name], len(found[name]) // 2
         for start, end in zip(points[:n], points[n:], strict=True):
             panel.plot(*np.stack([start, end], axis=1), color=theme.muted, linewidth=0.6, alpha=0.6, zorder=1)
         panel.plot(*points[:n].T, color=theme.cycle[0], marker="o", markersize=4, linewidth=1.3, label="iterates of the normal run", zorder=3)
-        panel.scatter(*points[n:].T, color=theme.cycle[1], marker="X", s=34, label="bad minima found from them", zorder=2)
+        panel.scatter(*points[n:][mines].T, color=theme.cycle[1], marker="X", s=34, label="bad minima found from them", zorder=2)
+        panel.scatter(
+            *points[n:][~mines].T, facecolors="none", edgecolors=theme.cycle[1], marker="X", s=34, label="ends that miss the goal", zorder=2
+        )
         panel.scatter(*points[n - 1], color=theme.cycle[2], marker="*", s=150, label="last iterate", zorder=4)
         panel.set_title(words)
     axes[1].set(xlabel="component 1 (units of the weights)", ylabel="component 2")
     axes[0].set(xlabel="t-SNE 1", ylabel="t-SNE 2")
-    style_legend(axes[1], theme, loc="best")
+    handles, labels = axes[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, labelcolor=theme.ink, fontsize=9)
     return figure
 
 
