@@ -8,6 +8,7 @@ import numpy as np
 from genscope.experiments.papers.huang_networks import DIGIT_NETWORKS, SWISS_ROLL
 from genscope.experiments.papers.huang_pairs import DEPARTURES, Rows, good_and_bad, order_check, poisoned_rows, ratio_check, values
 from genscope.experiments.papers.huang_statistics import spearman_with_interval
+from genscope.experiments.papers.neyshabur_statistics import mean_with_interval
 from genscope.experiments.values import Check, Experiment, Family, Judgement
 from genscope.experiments.verdicts import check_above, judgement
 
@@ -114,20 +115,23 @@ def _sharper(checks: list[Check]) -> str:
 
 def _judge_directions(runs: "Runs") -> Judgement:
     rows = poisoned_rows(runs, DIGIT_NETWORKS)
-    checks = [
-        order_check(f"Spearman of test accuracy and minus the loss {reach} of the filters' norms away", rows, "test_accuracy", f"slice_{reach}", -1.0)
-        for reach in ("0.25", "0.5")
-    ]
     good, bad = good_and_bad(rows, "log_radius_0.5")
     spread = float(np.nanmean(values(rows, "log_radius_sem_0.5") * np.sqrt(values(rows, "n_directions"))))
-    apart = float(np.nanmean(good) - np.nanmean(bad)) / spread
-    checks.append(
-        check_above("difference of good and bad in ln r at loss 0.5, over its standard deviation between directions", apart, 1.0, decides=False)
-    )
-    checks.append(order_check("the same at the whole norm", rows, "test_accuracy", "slice_1", -1.0, decides=False))
+    mean, interval = mean_with_interval((good - bad) / spread)
+    apart = mean or 0.0
+    words = "Spearman of test accuracy and minus the loss {} of the filters' norms away"
+    order = [order_check(words.format(reach), rows, "test_accuracy", f"slice_{reach}", -1.0, decides=False) for reach in ("0.25", "0.5", "1")]
+    checks = [
+        ratio_check("radius of good over bad networks, loss 0.5", rows, "log_radius_0.5", 1.2, good_over_bad=True, log=True),
+        check_above(
+            "difference of good and bad in ln r at loss 0.5, over its standard deviation between directions", mean, 1.0, interval=interval,
+            n_runs=len(good),
+        ),
+        *order,
+    ]  # fmt: skip
     meaning = (
         "Rank correlations of test accuracy with minus the loss along filter-normalized random directions are "
-        f"{', '.join(f'{check.observed or 0:+.2f}' for check in (checks[0], checks[1], checks[3]))} at a quarter, half and the whole of the "
+        f"{', '.join(f'{check.observed or 0:+.2f}' for check in order)} at a quarter, half and the whole of the "
         "filters' norms. Far from the minimum the loss is that of a random network of the same norms, and the order need not last. The "
         f"standard deviation of ln r between directions is {spread:.2f}; good and bad networks differ by {apart:.1f} times that."
     )
@@ -173,20 +177,26 @@ def _draw_sizes(runs: "Runs", panel: "Axes", theme: "Theme") -> None:
 
 
 def _draw_orders(runs: "Runs", theme: "Theme") -> "Figure":
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
     from genscope.figures.theme import new_figure, style_legend
 
     figure, axes = new_figure(theme, 6.4, 4.0)
-    rows = poisoned_rows(runs, DIGIT_NETWORKS)
-    good, bad = good_and_bad(rows, "beta")
-    arrays = [runs.arrays(cell, DIGIT_NETWORKS) for cell in runs.cells(DIGIT_NETWORKS)]
-    edges = None
-    for colour, beta, words in ((theme.cycle[0], good[0], "no poison"), (theme.cycle[1], bad[0], f"β = {bad[0]:g}")):
-        chosen = [one["radii_0.5"] for one, (settings, _) in zip(arrays, rows, strict=True) if settings["beta"] == beta and "radii_0.5" in one]
-        radii = np.concatenate(chosen) if chosen else np.ones(1)
-        edges = np.geomspace(radii.min() / 3, radii.max() * 3, 60) if edges is None else edges
-        axes.hist(radii[np.isfinite(radii)], bins=edges.tolist(), color=colour, alpha=0.55, label=words)
+    shown: dict[float, list[np.ndarray]] = {}
+    for cell in runs.cells(DIGIT_NETWORKS):
+        radii = runs.arrays(cell, DIGIT_NETWORKS).get("radii_0.5", np.empty(0))
+        shown.setdefault(cell.settings["beta"], []).append(radii[np.isfinite(radii)])
+    low, high = min(shown), max(shown)
+    both = {beta: np.concatenate(shown[beta]) for beta in (low, high)}
+    every = np.concatenate([np.ones(1), *both.values()])[1 if any(len(one) for one in both.values()) else 0 :]
+    edges = np.geomspace(every.min() / 1.15, every.max() * 1.15, 60).tolist()
+    for colour, beta in zip(theme.cycle, both, strict=False):
+        axes.hist(both[beta], bins=edges, color=colour, alpha=0.55, label=f"β = {beta:g}" if beta else "no poison")
     axes.set(xscale="log", xlabel="radius at loss 0.5 (filters' norms)", ylabel="rays")
-    style_legend(axes, theme)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    style_legend(axes, theme, loc="upper center")
     return figure
 
 
@@ -201,13 +211,13 @@ def _draw_directions(runs: "Runs", theme: "Theme") -> "Figure":
 def _profiles(runs: "Runs", theme: "Theme", *, only_ends: bool) -> "Figure":
     from matplotlib import colormaps
 
-    from genscope.figures.theme import new_figure, style_legend
+    from genscope.figures.theme import new_figure
 
     figure, axes = new_figure(theme, 6.4, 4.2)
     cells = runs.cells(DIGIT_NETWORKS)
     betas = sorted({cell.settings["beta"] for cell in cells})
     shown = [betas[0], betas[-1]] if only_ends else betas
-    colours = (theme.cycle[0], theme.cycle[1]) if only_ends else colormaps[theme.sequential](np.linspace(0.15, 0.85, len(shown)))
+    colours = (theme.cycle[0], theme.cycle[1]) if only_ends else colormaps[theme.sequential](np.linspace(0.3, 0.9, len(shown)))
     for beta, colour in zip(shown, colours, strict=True):
         mine = [cell for cell in cells if cell.settings["beta"] == beta]
         accuracy = runs.column(DIGIT_NETWORKS, "test_accuracy", beta=beta)
@@ -218,7 +228,7 @@ def _profiles(runs: "Runs", theme: "Theme", *, only_ends: bool) -> "Figure":
         label = f"β = {beta:g}, test accuracy {accuracy.mean():.2f}"
         axes.plot(found[0]["slice_t"], np.mean([one["slice"].mean(axis=0) for one in found], axis=0), color=colour, linewidth=2.0, label=label)
     axes.set(yscale="log", xlabel="step along a filter-normalized direction (1 = each filter's own norm)", ylabel="training loss (nats)")
-    style_legend(axes, theme, loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, labelcolor=theme.ink, fontsize=9)
     return figure
 
 

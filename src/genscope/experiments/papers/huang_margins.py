@@ -35,7 +35,7 @@ def _judge_good_and_bad(runs: "Runs") -> Judgement:
         f"points as the most poisoned ones ({bad.mean():.2f}), which give {shown[1]:.1f} times as much of the plane to the wrong class. Their "
         f"basins at loss 0.1 reach {shown[3]:.1f} times as far; a quarter of the filters' norms away the loss of the bad ones is "
         f"{shown[2]:.2f} times that of the good ones"
-        + (": there the bad minima are sharper." if shown[2] > 1.1 else ": at that distance the good minima are no flatter than the bad ones.")
+        + {True: ": the bad minima are sharper.", False: ", which does not settle by itself that they are sharper."}[checks[2].passed is True]
     )
     return judgement(checks, meaning, departures=_departures(runs))
 
@@ -101,23 +101,28 @@ def _map(panel: Any, runs: "Runs", cell: Any, theme: "Theme") -> None:
 
 
 def _draw_gaps(runs: "Runs", theme: "Theme") -> "Figure":
-    from genscope.figures.theme import new_figure
+    from genscope.figures.theme import new_figure, style_axes
 
     cells = [cell for cell in runs.cells(SWISS_ROLL) if cell.settings["kind"] == "poison"]
     first = [cell for cell in cells if cell.settings["seed"] == cells[0].settings["seed"]]
-    picks = sorted({int(k) for k in np.linspace(0, len(first) - 1, 4)})
-    figure, axes = new_figure(theme, 2.6 * max(len(picks), 2), 5.6, rows=2, cols=max(len(picks), 2))
+    gaps = [float(runs.column(SWISS_ROLL, "gap", **cell.settings)[0]) for cell in first]
+    picks = sorted({int(np.argmin(np.abs(np.array(gaps) - goal))) for goal in np.linspace(min(gaps), max(gaps), 4)}, key=lambda k: gaps[k])
+    n = max(len(picks), 2)
+    figure, axes = new_figure(theme, 2.6 * n, 5.6, rows=2, cols=n)
     for panel, k in zip(axes[0], picks, strict=False):
         _map(panel, runs, first[k], theme)
-        panel.set_title(f"gap {runs.column(SWISS_ROLL, 'gap', **first[k].settings)[0]:.2f}")
+        panel.set_title(f"gap {gaps[k]:.2f}")
+    grid = axes[1, 0].get_gridspec()
+    for panel in axes[1]:
+        panel.remove()
     rows = poisoned_rows(runs, SWISS_ROLL)
     gap = values(rows, "gap")
-    axes[1, 0].scatter(gap, values(rows, "wrong_area"), color=theme.cycle[1], s=22)
-    axes[1, 0].set(xlabel="generalization gap", ylabel="wrong-class area (share)")
-    axes[1, 1].scatter(gap, values(rows, "margin_q05"), color=theme.cycle[0], s=22)
-    axes[1, 1].set(xlabel="generalization gap", ylabel="5% margin (input units)")
-    for panel in axes[1, 2:]:
-        panel.set_axis_off()
+    lower = ((grid[1, : n // 2], "wrong_area", "wrong-class area (share)"), (grid[1, n // 2 :], "margin_q05", "5% margin (input units)"))
+    for index, (place, name, words) in enumerate(lower):
+        panel = figure.add_subplot(place)
+        style_axes(panel, theme)
+        panel.scatter(gap, values(rows, name), color=theme.cycle[1 - index], s=22)
+        panel.set(xlabel="generalization gap", ylabel=words)
     return figure
 
 

@@ -30,11 +30,11 @@ DIGITS: dict[str, dict[str, Any]] = {
     "smoke": {**BRIEF, "widths": [64, 32, 10], "epochs": 60, "rate": 1e-2, "directions": 12, "rise": [5, 20]},
     "small": {**BRIEF, "widths": [64, 64, 64, 10], "epochs": 600, "rate": 2e-3, "directions": 96, "rise": [20, 80]},
 }
-SWISS_BETAS = {"smoke": (0.0, 0.3), "small": (0.0, 0.02, 0.05, 0.1, 0.2, 0.35), "full": (0.0, 0.05, 0.1, 0.2, 0.3, 0.444, 0.5)}
+SWISS_BETAS = {"smoke": (0.0, 0.3), "small": (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35), "full": (0.0, 0.05, 0.1, 0.2, 0.3, 0.444, 0.5)}
 DIGITS_BETAS = {"smoke": (0.0, 0.3), "small": (0.0, 0.05, 0.15, 0.3, 0.5), "full": (0.0, 0.1, 0.2, 0.35)}
 SWISS_TRAIN = {"smoke": 60, "small": 120, "full": 400}
 SIZES_OF_TRAINING = {"smoke": (30, 60), "small": (40, 240), "full": (100, 200, 800, 1600)}
-SEEDS = {"smoke": 2, "small": 3, "full": 10}
+SEEDS = {"smoke": 2, "small": 4, "full": 10}
 DIGITS_SEEDS = {"smoke": 2, "small": 4, "full": 4}
 
 
