@@ -61,7 +61,9 @@ def _told(rho: float | None) -> str:
     start = f"Among networks without poison that saw more or fewer examples the correlation of accuracy and radius is {rho:+.2f}: "
     if rho > 0.5:
         return start + "there too the wider basin is the better one."
-    return start + "where the data differ, the wider basin is not the better one, as later work found."
+    if rho < -0.5:
+        return start + "where the data differ, the wider basin is the worse one, as later work found."
+    return start + "where the data differ, the radius tells little of the accuracy; later work finds the order reversed."
 
 
 def _judge_orders(runs: "Runs") -> Judgement:
