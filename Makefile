@@ -41,12 +41,17 @@ gallery: $(VENV)/.demo  ## do the pending runs of size small, judge all claims, 
 
 $(VENV)-peer/.done:
 	$(PYTHON) -m venv $(VENV)-peer
-	$(VENV)-peer/bin/python -m pip install --quiet "torch==2.13.0" "weightwatcher==0.7.7" "pyhessian==0.1" safetensors
+	$(VENV)-peer/bin/python -m pip install --quiet "torch==2.13.0" "weightwatcher==0.7.7" "pyhessian==0.1" "loss-landscapes==3.0.6" safetensors
 	touch $@
 
-bench: $(VENV)/.demo $(VENV)-peer/.done  ## compare with WeightWatcher 0.7.7 from PyPI in one run (a quarter of an hour)
+bench: $(VENV)/.demo $(VENV)-peer/.done  ## compare with WeightWatcher 0.7.7 and loss-landscapes 3.0.6 from PyPI in one run (half an hour)
 	$(BIN)/python benchmarks/weightwatcher_columns.py --peer $(VENV)-peer/bin/python
 	$(BIN)/python benchmarks/against_weightwatcher.py --peer $(VENV)-peer/bin/python
+	$(BIN)/python benchmarks/surfaces.py --peer $(VENV)-peer/bin/python
+	$(BIN)/python benchmarks/basins.py
+	$(BIN)/python benchmarks/stacked_training.py
+	$(BIN)/python benchmarks/monitor_overhead.py
+	$(BIN)/python benchmarks/store.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-peer $(OUT) $(OUT)-landscape site build dist .pytest_cache .mypy_cache .ruff_cache
