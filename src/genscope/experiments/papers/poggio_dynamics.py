@@ -80,6 +80,40 @@ def judge_support(runs: "Runs") -> Judgement:
     return judgement(checks, meaning, n_runs=len(rows), departures=DEPARTURES)
 
 
+def judge_svm(runs: "Runs") -> Judgement:
+    """One linear layer: the angle to the exact hard margin, its rate in ln t, and the margin that is left to gain."""
+    from genscope.numerics.few_seeds import mean_over_seeds
+
+    cells = [cell for cell in runs.cells(FLOWS) if cell.settings["problem"] == "line"]
+    rates, ends, grows, gains = [], [], [], []
+    for cell in cells:
+        arrays, end = runs.arrays(cell, FLOWS), cell.settings["until"]
+        tau, angle = arrays["tau"], arrays["angle"]
+        late = tau >= end / 2
+        rates.append(-float(np.polyfit(np.log(tau[late]), np.log(angle[late]), 1)[0]))
+        ends.append(float(angle[-1]))
+        grows.append(float(angle[-1] * tau[-1] / np.max((angle * tau)[(tau >= 1) & ~late])))
+        (margin,) = (numbers["max_margin"] for settings, numbers in runs.table(FLOWS) if settings == cell.settings)
+        gains.append(1.0 - float(arrays["margin"][-1]) / margin)
+    found = mean_over_seeds(np.array(rates), np.random.default_rng(0), n_resamples=1)
+    interval = None if found is None or found.low is None or found.high is None else (found.low, found.high)
+    checks = (
+        check_below("largest angle to the hard margin at the end (rad)", max(ends), 0.1),
+        check_below("angle times ln t at the end, over its largest value before half-time", max(grows), 1.0, note="bounded: the angle is O(1/ln t)"),
+        check_within(
+            "exponent of the angle's fall with ln t in the second half, mean", found.mean if found else None, (0.4, 2.0), interval=interval, null=0.0,
+            n_runs=len(rates), paper=1.0, note="null: a direction that stays",
+        ),
+        check_below("largest share of the margin that is missing at the end", max(gains), 0.03),
+    )  # fmt: skip
+    meaning = (
+        f"On {len(rates)} pairs of clouds the direction of one linear layer ends within {max(ends):.3f} rad of the quadratic program's solution and "
+        f"has all but {max(gains):.1%} of its margin. The angle falls as (ln t)^−{np.mean(rates):.1f} on average; it can pass through small values "
+        "and come back from the other side, so it need not fall at every step."
+    )
+    return judgement(checks, meaning, n_runs=len(rates), departures=DEPARTURES)
+
+
 def _examples(runs: "Runs", system: str = "C") -> list[tuple[str, dict[str, np.ndarray]]]:
     """The first run of each problem."""
     found: dict[str, dict[str, np.ndarray]] = {}

@@ -10,6 +10,7 @@ from genscope.experiments.papers.poggio_dynamics import (
     draw_squares,
     judge_growth,
     judge_support,
+    judge_svm,
 )
 from genscope.experiments.papers.poggio_flows import CONTROLS, FLOWS, lemma_judge
 from genscope.experiments.values import Experiment
@@ -118,10 +119,7 @@ EXPERIMENTS = (
         "One layer goes to the support vector machine",
         "For one linear layer the direction converges to the hard-margin support vector machine at the rate 1/log t.",
         (FLOWS,),
-        lemma_judge(
-            ("support vector machine",),
-            "The angle to the solution of the quadratic program falls along every flow on linear networks.",
-        ),
+        judge_svm,
         draw_angle,
         caption="Angle between the flow's linear map and the exact hard margin, one line per seed.",
         cost="T0",
