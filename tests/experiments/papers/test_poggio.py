@@ -54,7 +54,7 @@ def test_the_growth_law_is_what_its_equation_integrates_to(depth: int) -> None:
     assert integrated(depth, 20.0) == pytest.approx(grown_margin(20.0, depth), rel=0.01)
 
 
-@pytest.mark.parametrize(("slow", "verdict"), [(0.25, "HOLDS"), (1.0, "FAILS")])
+@pytest.mark.parametrize(("slow", "verdict"), [(0.25, "HOLDS"), (1.3, "FAILS")])
 def test_the_rate_of_trees_and_shallow_networks(slow: float, verdict: str) -> None:
     rng = np.random.default_rng(0)
 
