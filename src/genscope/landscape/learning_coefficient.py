@@ -179,9 +179,9 @@ def log_acceptance(point: Tensor, force: Tensor, energy: Tensor, proposed: Tenso
     .. math:: U(w) - U(w') + \frac{\|w' - w + \frac{\epsilon}{2}\nabla U(w)\|^2 - \|w - w' + \frac{\epsilon}{2}\nabla U(w')\|^2}{2\epsilon}
 
     Example:
-        >>> zero, there = torch.zeros(1, 2), torch.tensor([[1.5, 5.5]])
-        >>> round(float(log_acceptance(zero, zero, torch.zeros(1), there, there, torch.tensor([16.25]), 0.1).exp()), 6)
-        0.666144
+        >>> zero, there = torch.zeros(1, 2, dtype=torch.float64), torch.tensor([[1.5, 5.5]], dtype=torch.float64)
+        >>> round(float(log_acceptance(zero, zero, torch.zeros(1), there, there, torch.tensor([16.25]), 0.1).exp()), 5)
+        0.66614
     """
     forward = (proposed - point + 0.5 * step * force).double().square().sum(-1)
     backward = (point - proposed + 0.5 * step * new_force).double().square().sum(-1)

@@ -50,8 +50,8 @@ def diagonal_proposal(curvature: Tensor, *, floor: float = 1e-3, name: str = "di
         UsageError: ``floor`` is not positive.
 
     Example:
-        >>> diagonal_proposal(torch.tensor([1.0, 4.0]), floor=1e-9).diagonal.tolist()
-        [1.4142135381698608, 0.7071067690849304]
+        >>> [round(axis, 5) for axis in diagonal_proposal(torch.tensor([1.0, 4.0]), floor=1e-9).diagonal.tolist()]
+        [1.41421, 0.70711]
     """
     logs = -0.5 * torch.log(_floored(curvature, floor))
     return Proposal(name, torch.exp(logs - logs.mean()))
@@ -68,8 +68,9 @@ def low_rank_proposal(residual: Tensor, heights: Tensor, vectors: Tensor, *, flo
         name: of the proposal.
 
     Example:
-        >>> low_rank_proposal(torch.ones(2), torch.tensor([3.0]), torch.tensor([[1.0], [0.0]]), floor=1e-9).apply(torch.eye(2)).diag().prod()
-        tensor(1.)
+        >>> proposal = low_rank_proposal(torch.ones(2), torch.tensor([3.0]), torch.tensor([[1.0], [0.0]]), floor=1e-9)
+        >>> round(float(proposal.apply(torch.eye(2)).diag().prod()), 6)
+        1.0
     """
     white = _floored(residual, floor).rsqrt()
     turned, stretched, _ = torch.linalg.svd(white[:, None] * vectors.double() * heights.double().clamp_min(0.0).sqrt(), full_matrices=False)

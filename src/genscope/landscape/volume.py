@@ -181,8 +181,9 @@ def quadratic_log_volume(eigenvalues: np.ndarray, rise: float) -> float:
     r"""Log volume of ``{z : ½ zᵀHz < rise}``: ``ln ω_n + (n/2) ln(2·rise) − ½ ln det H`` (Laplace); −∞ never, +∞ when H is not positive definite.
 
     Example:
-        >>> round(quadratic_log_volume(np.array([2.0, 2.0, 2.0]), 0.25), 6) == round(log_unit_ball_volume(3) - 3 * np.log(2.0), 6)
-        True
+        >>> ball = log_unit_ball_volume(3)
+        >>> round(ball - quadratic_log_volume(np.array([2.0, 2.0, 2.0]), 0.25), 5)  # 3 ln 2
+        2.07944
     """
     n = len(eigenvalues)
     if np.min(eigenvalues, initial=np.inf) <= 0:
