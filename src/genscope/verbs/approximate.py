@@ -85,7 +85,7 @@ def approximate(
         UsageError: an unknown size, architecture or activation; no power of two.
         StoreError: ``out`` holds another run.
 
-    Cost: ``small`` takes about five minutes on two cores.
+    Cost: ``small`` takes up to half an hour on one busy core, about half of that with ``jobs=2``.
 
     Source: Poggio, Banburski & Liao, theorems 1 to 3; Yarotsky 2017 for the square.
 
