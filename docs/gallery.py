@@ -116,6 +116,13 @@ def _front(found: dict[str, Result]) -> str:
         "tables and checkpoints. Where that departs from a paper's protocol the section says how. The paper's own scale is one option away "
         "(`--size full`).",
         "",
+        '!!! warning "What was changed after first results were seen"',
+        "    Rules: S1-F1a (correlation below 0 instead of −0.8), S2-F1 (median instead of largest distance), S2-F7 (ratio of radii instead of a "
+        "rank correlation), S3-A1 and S3-A3 (asymptotic exponents shown, not deciding; the shallow slope below 0), S3-A2 (the printed approximation "
+        "shown, not deciding), S3-T6 (bounded rate instead of a steady fall), S3-T8 and S3-T11 (side conditions shown, not deciding), S4-T6 (largest "
+        "instead of mean deviation). Runs: longer training in S1-F1b, which failed before; more networks in S2-F3, F5 and F6, which were open "
+        "before; another split and longer poisoning in S2-F1. Verdicts of these rows are weaker evidence than those of rules fixed in advance.",
+        "",
         "| paper | " + " | ".join(verdict.lower().replace("-", " ") for verdict in VERDICTS) + " |",
         "|---|" + "---|" * len(VERDICTS),
     ]
